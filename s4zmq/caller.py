@@ -1,0 +1,37 @@
+"""Whom a request came from, and the way back: what a handler in any thread needs to answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from .codec import Body, failure_of
+from .errors import S4Error
+
+
+class Letter(NamedTuple):
+    """A reply on its way to the thread that owns the control socket."""
+
+    identity: bytes
+    id: int
+    message: Any
+    body: Body
+
+
+class Caller(NamedTuple):
+    """One request's sender."""
+
+    identity: bytes
+    """Of the connection, as the ROUTER knows it."""
+
+    id: int
+    session: bytes
+    post: Callable[[Letter], None]
+
+    def answer(self, message: Any, body: Body = b"") -> None:
+        """Send a reply; from any thread."""
+        self.post(Letter(self.identity, self.id, message, body))
+
+    def fail(self, error: S4Error) -> None:
+        """Send the final reply of a request that failed."""
+        self.answer(failure_of(error))

@@ -1,0 +1,291 @@
+"""The command line: words to calls, errors to one line and an exit status.
+
+USAGE is the specification; the README shows the same text. Each command imports what it needs and no
+more, because a loop of `s4 cp` pays for every import. Output goes to stdout only if it is data.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any, NoReturn
+
+USAGE = """\
+s4: immutable keys on a cluster, and shell commands where they lie.
+
+Usage:
+  s4 [-c PATH] cp [-r] [--resume] SRC DST
+  s4 [-c PATH] ls [-r] [PREFIX]
+  s4 [-c PATH] rm [-r] [--dry-run] PREFIX
+  s4 [-c PATH] eval KEY CMD
+  s4 [-c PATH] (map | map-to-n | map-from-n) [--retries N] [--timeout SECONDS] [--jobs N]
+               [--keep-going] [--file PATH]... INDIR OUTDIR CMD
+  s4 [-c PATH] config
+  s4 [-c PATH] health
+  s4 up [--nodes N]
+  s4 down [--purge]
+  s4 demo
+  s4 (-h | --help | --version)
+
+  cp          Copy a file, a folder (-r) or - to s4://..., or back.
+  ls          List keys; -r those in folders too; without PREFIX the buckets.
+  rm          Remove one key; -r every key that starts with PREFIX, across buckets.
+  eval        Run CMD where KEY lives, with KEY on its stdin.
+  map         Run CMD for each key below INDIR; its stdout becomes a key below OUTDIR.
+  map-to-n    Run CMD for each key; the files that it writes and prints become keys.
+  map-from-n  Run CMD for each group of keys that share a name or numeric prefix.
+  config      The addresses of the nodes, in order.
+  health      Which nodes answer.
+  up, down    Start and stop nodes on this machine.
+  demo        A throw-away cluster and a real pipeline.
+
+Options:
+  -c PATH            The conf file (else $S4_CONF_PATH, else ~/.s4.conf, else that of s4 up).
+  -r                 Everything below.
+  --resume           Skip what is there already with equal bytes.
+  --dry-run          Only say what would be removed.
+  --retries N        Try a failed input again, so many times (else 0).
+  --timeout SECONDS  End a command that runs longer, as failed (else never).
+  --jobs N           Commands at once per node (else its cores).
+  --keep-going       Run all inputs, and report all failures at the end.
+  --file PATH        Put this local file into the folder of every command; may be repeated.
+  --nodes N          How many nodes to start (else 3).
+  --purge            Delete the data too.
+"""
+
+EXIT_USAGE = 2
+EXIT_EVAL_FAILED = 255
+EXIT_INTERRUPTED = 130
+EXIT_TERMINATED = 143
+EXIT_PIPE = 141
+
+Args = Mapping[str, Any]
+
+
+class Terminated(BaseException):
+    """SIGTERM: unwinds like Ctrl-C, so that what was begun is cleaned up."""
+
+
+def run() -> NoReturn:
+    """What `bin/s4` calls. Ends the process without tearing the interpreter down, which saves 8 ms."""
+    status = main(sys.argv[1:])
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            status = status or EXIT_PIPE
+    os._exit(status)
+
+
+def main(argv: list[str]) -> int:
+    """Run one command; its exit status."""
+    from docopt import DocoptExit, docopt
+
+    from .errors import S4Error
+
+    try:
+        args = docopt(USAGE, argv, version=_version())
+    except DocoptExit as exc:
+        print(exc, file=sys.stderr)
+        return EXIT_USAGE
+    except SystemExit:  # --help and --version have printed
+        return 0
+    command = next(name for name in COMMANDS if args[name])
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        return COMMANDS[command](args)
+    except S4Error as error:
+        print(f"s4: {error.text}", file=sys.stderr)
+        return EXIT_EVAL_FAILED if command == "eval" else error.exit_status
+    except BrokenPipeError:
+        return _quiet_end()
+    except KeyboardInterrupt:
+        print("s4: interrupted", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    except Terminated:
+        print("s4: terminated", file=sys.stderr)
+        return EXIT_TERMINATED
+
+
+def _terminate(*_: object) -> None:
+    raise Terminated
+
+
+def _quiet_end() -> int:
+    """Whoever reads our stdout has had enough (`| head`): no noise, the status of SIGPIPE."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    return EXIT_PIPE
+
+
+def _version() -> str:
+    from . import __version__
+
+    return f"s4zmq {__version__}"
+
+
+def _client(args: Args) -> Any:
+    from .client import Client
+
+    return Client(_config(args))
+
+
+def _config(args: Args) -> Any:
+    from .config import load_config
+
+    return load_config(args["-c"])
+
+
+def _number(args: Args, option: str, least: int, unset: int) -> int:
+    """An option's whole number. Raises ConfigError."""
+    from .errors import ConfigError
+
+    text = args[option]
+    if text is None:
+        return unset
+    if not (text.isascii() and text.isdigit() and least <= int(text) <= 1000):
+        raise ConfigError(f"{option} takes a whole number from {least} to 1000, not {text!r}")
+    return int(text)
+
+
+def _seconds(args: Args, option: str) -> float:
+    """An option's seconds; 0 where it was not given. Raises ConfigError."""
+    from .errors import ConfigError
+
+    text = args[option]
+    try:
+        value = float(text or 0)
+    except ValueError:
+        value = -1
+    if text is not None and not 0 < value < 1e8:
+        raise ConfigError(f"{option} takes seconds above 0, not {text!r}")
+    return value
+
+
+# -- commands
+
+
+def _cp(args: Args) -> int:
+    from .copying import copy
+
+    with _client(args) as client:
+        copy(client, args["SRC"], args["DST"], recursive=args["-r"], resume=args["--resume"])
+    return 0
+
+
+def _ls(args: Args) -> int:
+    from .keys import parse_prefix
+    from .printing import print_listing
+
+    prefix = parse_prefix(args["PREFIX"] or "s4://")
+    if prefix and "/" not in prefix:
+        prefix += "/"  # a bucket is meant whole
+    with _client(args) as client:
+        recursive = args["-r"] and bool(prefix)
+        count = print_listing(client.list_keys(prefix, recursive=recursive), prefix, recursive=recursive)
+    return 0 if count else 1
+
+
+def _rm(args: Args) -> int:
+    from .errors import KeyInvalid, KeyNotFound
+    from .keys import Key, parse_prefix
+
+    with _client(args) as client:
+        if not args["-r"]:
+            key = Key.parse(args["PREFIX"])
+            found = [path for path, _, _ in client.list_keys(key.path, recursive=True) if path == key.path]
+            if args["--dry-run"] and not found:
+                raise KeyNotFound(f"no such key: {key}")
+            if args["--dry-run"]:
+                print(f"dry run: would remove {key}")
+            else:
+                client.delete(key)
+            return 0
+        prefix = parse_prefix(args["PREFIX"])
+        if not prefix:
+            raise KeyInvalid("an empty prefix would remove every key of the cluster: name a bucket")
+        if args["--dry-run"]:
+            for path, _, _ in client.list_keys(prefix, recursive=True):
+                print(f"dry run: would remove s4://{path}")
+        else:
+            client.delete_below(prefix)
+    return 0
+
+
+def _eval(args: Args) -> int:
+    from .keys import Key
+    from .printing import write_all
+
+    with _client(args) as client:
+        return int(client.eval(Key.parse(args["KEY"]), args["CMD"], write_all))
+
+
+def _map(args: Args) -> int:
+    from .runs import JobOptions, run_job
+
+    kind = next(name for name in ("map", "map-to-n", "map-from-n") if args[name])
+    options = JobOptions(
+        retries=_number(args, "--retries", 0, 0),
+        timeout_s=_seconds(args, "--timeout"),
+        jobs=_number(args, "--jobs", 1, 0),
+        keep_going=args["--keep-going"],
+        files=args["--file"],
+    )
+    with _client(args) as client:
+        run_job(client, kind, args["INDIR"], args["OUTDIR"], args["CMD"], options)
+    return 0
+
+
+def _config_command(args: Args) -> int:
+    print(_config(args).roster.text, end="")
+    return 0
+
+
+def _health(args: Args) -> int:
+    status = 0
+    with _client(args) as client:
+        for health in client.health():
+            print(f"{'unhealthy' if health.reason else 'healthy'}: {health.node}")
+            if health.reason:
+                print(f"s4: {health.reason}", file=sys.stderr)
+                status = 1
+    return status
+
+
+def _up(args: Args) -> int:
+    from .config import s4_home
+    from .embedded import up
+
+    print(up(s4_home(), _number(args, "--nodes", 1, 3)))
+    return 0
+
+
+def _down(args: Args) -> int:
+    from .config import s4_home
+    from .embedded import down
+
+    print(down(s4_home(), purge=args["--purge"]))
+    return 0
+
+
+def _demo(args: Args) -> int:
+    from .demo import demo
+
+    return demo()
+
+
+COMMANDS: Mapping[str, Callable[[Args], int]] = {
+    "cp": _cp,
+    "ls": _ls,
+    "rm": _rm,
+    "eval": _eval,
+    "map": _map,
+    "map-to-n": _map,
+    "map-from-n": _map,
+    "config": _config_command,
+    "health": _health,
+    "up": _up,
+    "down": _down,
+    "demo": _demo,
+}

@@ -1,0 +1,110 @@
+"""`s4 cp`: what SRC and DST mean, and which puts or gets follow from it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+from .client import Client, nothing_below
+from .errors import KeyInvalid, LocalFileError, RequestError
+from .gets import Getter, Wanted
+from .keys import SCHEME, Folder, Key, parse_prefix, show
+from .localfiles import local_target, walk_files
+from .printing import write_all
+from .puts import Item, Putter
+
+
+def copy(client: Client, source: str, target: str, *, recursive: bool, resume: bool) -> None:
+    """Copy one key or file, or with `recursive` everything below. Raises S4Error."""
+    up, down = target.startswith(SCHEME), source.startswith(SCHEME)
+    if up == down:
+        where = "within the cluster: use `s4 map ... cat`" if up else "between local files: use cp"
+        raise RequestError(f"cp does not copy {where}; one of SRC and DST starts with s4://")
+    if recursive and "-" in (source, target):
+        raise RequestError("cp -r copies folders; - is one stream")
+    if recursive:
+        put_tree(client, source, target, resume) if up else get_tree(client, source, target, resume)
+    else:
+        put_one(client, source, target, resume) if up else get_one(client, source, target, resume)
+
+
+def put_one(client: Client, source: str, target: str, resume: bool) -> None:
+    """A file or standard input to one key."""
+    putter = Putter(client, resume=resume)
+    key = _key_for(source, target)
+    if source == "-":
+        putter.put_pipe(0, key)
+    else:
+        putter.put_all([Item(source, str(key), client.owner(key))])
+
+
+def _key_for(source: str, target: str) -> Key:
+    """`target`, or where that is a bucket or ends in a slash the file's own name in it."""
+    path = target[len(SCHEME) :]
+    if path and "/" in path and not path.endswith("/"):
+        return Key.parse(target)
+    if source == "-":
+        raise KeyInvalid(f"{show(target)} is a folder, and standard input has no name: name the key")
+    return Folder.parse(target).key(os.path.basename(source))
+
+
+def get_one(client: Client, source: str, target: str, resume: bool) -> None:
+    """One key to a file or standard output."""
+    key = Key.parse(source)
+    if target == "-":
+        Getter(client).get_to(key, lambda data: write_all(1, data))
+        return
+    path = local_target(target, key.name)
+    if resume:
+        Getter(client, resume=True).get_all([Wanted(key, path, 0)])
+    else:
+        Getter(client).get_file(key, path)
+
+
+def put_tree(client: Client, source: str, target: str, resume: bool) -> None:
+    """Every file below `source`. All names are checked before anything moves."""
+    if not os.path.isdir(source):
+        raise LocalFileError(f"{source} is not a folder: without -r cp copies one file")
+    folder = Folder.parse(target)
+    _check_names(source, folder)
+    putter = Putter(client, resume=resume)
+    putter.put_all(_tree_items(client, source, folder))
+
+
+def _tree_items(client: Client, source: str, folder: Folder) -> Iterator[Item]:
+    for found in walk_files(source):
+        key = folder.key(found.relative)
+        yield Item(found.path, str(key), client.owner(key))
+
+
+def _check_names(source: str, folder: Folder) -> None:
+    """Raises KeyInvalid that lists every name that no key may have."""
+    bad = []
+    for found in walk_files(source):
+        try:
+            folder.key(found.relative)
+        except KeyInvalid as error:
+            bad.append(error.text)
+    if len(bad) == 1:
+        raise KeyInvalid(f"{bad[0]}; nothing was copied")
+    if bad:
+        raise KeyInvalid(f"{len(bad)} names can not be keys; nothing was copied:\n" + "\n".join(bad))
+
+
+def get_tree(client: Client, source: str, target: str, resume: bool) -> None:
+    """Every key below `source` to below `target`."""
+    folder = Folder.parse(source)
+    parse_prefix(str(folder))
+    base = target
+    if target in (".", "./") and "/" in folder.path.rstrip("/"):
+        base = folder.path.rstrip("/").rpartition("/")[2]  # the last folder is kept
+    getter = Getter(client, resume=resume)
+    getter.get_all(_tree_wanted(client, folder, base))
+    if not getter.fetched and not getter.skipped:
+        raise nothing_below(folder)
+
+
+def _tree_wanted(client: Client, folder: Folder, base: str) -> Iterator[Wanted]:
+    for path, size, _ in client.list_keys(folder.path, recursive=True):
+        relative = path[len(folder.path) :]
+        yield Wanted(Key(path), os.path.join(base, relative), size)

@@ -1,0 +1,344 @@
+"""The asking side of the control plane: requests out, replies in, and who still lives.
+
+Clients use it, and nodes towards their peers. One thread owns a courier and all of its sockets.
+Every request ends in exactly one final reply or one error, whatever becomes of the node: a node
+that owes an answer is pinged, and one that stays silent is unreachable. A ping also names the
+requests that wait, so that one which was lost with a connection is found and sent again.
+
+No knowledge of keys or files here; `streams` sends the bytes of large values.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import zmq
+
+from . import codec, sockets
+from .errors import NodeUnreachable, S4Error, from_code
+from .limits import LEASE_INTERVAL_S, PING_INTERVAL_S, SILENCE_LIMIT_S, TICK_S
+from .placement import Roster
+from .wire import INTERIM, Failure, Ping, Pong
+
+Body = codec.Body
+OnReply = Callable[[Any, Body], None]
+"""Called with (message or S4Error, body) for every reply; after a final one or an error, no more."""
+
+
+class Pending(NamedTuple):
+    """A request that waits for its final reply."""
+
+    message: Any
+    body: Body
+    on_reply: OnReply
+    resend: bool
+    """Whether sending it a second time does no harm."""
+
+
+class Line:
+    """The connection to one node, and what waits on it."""
+
+    def __init__(self, node: str, socket: sockets.Socket) -> None:
+        self.node = node
+        self.socket = socket
+        self.pending: dict[int, Pending] = {}
+        self.ping_id = 0
+        """Id of the ping that is not answered yet, or 0."""
+        self.pinged_at = 0.0
+        self.boot = b""
+
+
+class Courier:
+    """Requests to the nodes of one roster."""
+
+    def __init__(self, roster: Roster, context: sockets.Context) -> None:
+        self.roster = roster
+        self.context = context
+        self.session = os.urandom(8)
+        self._digest = roster.digest
+        self._ids = itertools.count(1)
+        self._lines: dict[str, Line] = {}
+        self._data: dict[str, DataLine] = {}
+        self._poller = zmq.Poller()
+        self._lease: Lease | None = None
+
+    # -- asking
+
+    def request(
+        self, node: str, message: Any, on_reply: OnReply, body: Body = b"", *, resend: bool = True
+    ) -> int:
+        """Send and return at once; `on_reply` is called from `step`. The id of the request."""
+        line = self._line(node)
+        if not line.pending:
+            line.ping_id, line.pinged_at = 0, time.monotonic()
+        id = next(self._ids)
+        line.pending[id] = Pending(message, body, on_reply, resend)
+        self._send(line, id, message, body)
+        return id
+
+    def tell(self, node: str, message: Any) -> None:
+        """Send a message that has no reply."""
+        self._send(self._line(node), next(self._ids), message, b"")
+
+    def ask(self, node: str, message: Any, body: Body = b"", *, resend: bool = True) -> tuple[Any, Body]:
+        """The final reply to one request. Raises the node's error, or NodeUnreachable."""
+        return self.ask_each({node: message}, body, resend=resend)[node]
+
+    def ask_each(
+        self, messages: dict[str, Any], body: Body = b"", *, resend: bool = True
+    ) -> dict[str, tuple[Any, Body]]:
+        """Ask several nodes at once and wait for all. Raises the first error, after all answered."""
+        replies: dict[str, tuple[Any, Body]] = {}
+        for node, message in messages.items():
+            self.request(node, message, _collect(replies, node), body, resend=resend)
+        self.run_until(lambda: len(replies) == len(messages))
+        for reply, _ in replies.values():
+            if isinstance(reply, S4Error):
+                raise reply
+        return replies
+
+    def ask_all(self, message: Any) -> dict[str, Any]:
+        """The same request to every node of the roster; their replies in its order."""
+        replies = self.ask_each({node: message for node in self.roster.nodes})
+        return {node: replies[node][0] for node in self.roster.nodes}
+
+    # -- the loop
+
+    def run_until(self, is_over: Callable[[], bool]) -> None:
+        """Step until `is_over`."""
+        while not is_over():
+            self.step()
+
+    def step(self, timeout_s: float = TICK_S, watch_fd: int = -1) -> bool:
+        """Wait for replies once and deliver them; True where `watch_fd` can be read."""
+        if watch_fd >= 0:
+            self._poller.register(watch_fd, zmq.POLLIN)
+        blocked = [line for line in self._data.values() if line.is_blocked]
+        for data_line in blocked:
+            self._poller.register(data_line.socket, zmq.POLLOUT)
+        try:
+            ready = dict(self._poller.poll(max(0, int(timeout_s * 1000))))
+        finally:
+            for data_line in blocked:
+                self._poller.unregister(data_line.socket)
+            if watch_fd >= 0:
+                self._poller.unregister(watch_fd)
+        for data_line in blocked:
+            data_line.recheck(data_line.socket in ready)
+        for line in list(self._lines.values()):
+            if line.socket in ready:
+                self._deliver(line)
+        self._look_after(time.monotonic())
+        return watch_fd in ready
+
+    def _deliver(self, line: Line) -> None:
+        while True:
+            try:
+                frames = line.socket.recv_multipart(zmq.NOBLOCK, copy=False)
+            except zmq.Again:
+                return
+            try:
+                envelope, body = codec.decode([frame.buffer for frame in frames])
+            except S4Error as error:
+                self._fail(line, type(error)(f"node {line.node}: {error.text}"))
+                return
+            self._on_message(line, envelope, body)
+
+    def _on_message(self, line: Line, envelope: codec.Envelope, body: Body) -> None:
+        message = envelope.message
+        if isinstance(message, Pong):
+            self._on_pong(line, envelope.id, message)
+            return
+        pending = line.pending.get(envelope.id)
+        if pending is None:
+            # A node that refuses our roster or version says so to the ping too, or without an id.
+            if isinstance(message, Failure) and envelope.id in (0, line.ping_id):
+                self._fail(line, from_code(*message))
+            return
+        if type(message) not in INTERIM:
+            del line.pending[envelope.id]
+        if isinstance(message, Failure):
+            pending.on_reply(from_code(*message), body)
+        else:
+            pending.on_reply(message, body)
+
+    # -- who lives
+
+    def _look_after(self, now: float) -> None:
+        for line in list(self._lines.values()):
+            if not line.pending or now - line.pinged_at < PING_INTERVAL_S:
+                continue
+            if not line.ping_id:
+                self._ping(line, now)
+            elif now - line.pinged_at > SILENCE_LIMIT_S - PING_INTERVAL_S:
+                self._fail(line, unreachable(line.node))
+
+    def _ping(self, line: Line, now: float) -> None:
+        line.ping_id, line.pinged_at = next(self._ids), now
+        self._send(line, line.ping_id, Ping(sorted(line.pending)[:1000]), b"")
+
+    def _on_pong(self, line: Line, id: int, pong: Pong) -> None:
+        if id != line.ping_id:
+            return
+        line.ping_id = 0
+        restarted = bool(line.boot) and line.boot != pong.boot
+        line.boot = pong.boot
+        for lost in pong.lost:
+            pending = line.pending.get(lost)
+            if pending is None:
+                continue
+            if pending.resend:
+                self._send(line, lost, pending.message, pending.body)
+                continue
+            del line.pending[lost]
+            what = "restarted" if restarted else "lost its connection"
+            pending.on_reply(NodeUnreachable(f"node {line.node} {what} meanwhile: try again"), b"")
+
+    def _fail(self, line: Line, error: S4Error) -> None:
+        """End everything that waits for a node; the next request dials it anew."""
+        waiting, line.pending = list(line.pending.values()), {}
+        self._hang_up(line)
+        for pending in waiting:
+            pending.on_reply(error, b"")
+
+    # -- lines
+
+    def _line(self, node: str) -> Line:
+        if node not in self._lines:
+            line = Line(node, sockets.dial_control(self.context, node))
+            self._poller.register(line.socket, zmq.POLLIN)
+            self._lines[node] = line
+        return self._lines[node]
+
+    def _send(self, line: Line, id: int, message: Any, body: Body) -> None:
+        frames: list[Body] = list(codec.encode(message, id, self._digest, self.session))
+        if len(body):
+            frames.append(body)
+        try:
+            line.socket.send_multipart(frames, zmq.NOBLOCK, copy=len(body) < 65536)
+        except zmq.Again:
+            pass  # the queue to a node that does not take messages: the next ping finds it lost
+
+    def _hang_up(self, line: Line) -> None:
+        self._lines.pop(line.node, None)
+        self._poller.unregister(line.socket)
+        line.socket.close()
+
+    def data_line(self, address: str) -> DataLine:
+        """The PUSH to the data socket at `address` (host:port)."""
+        if address not in self._data:
+            self._data[address] = DataLine(address, sockets.dial_data(self.context, address))
+        return self._data[address]
+
+    def keep_lease(self) -> None:
+        """From now on prove to all nodes that this session lives, whatever its thread waits for."""
+        if self._lease is None:
+            self._lease = Lease(self)
+            self._lease.start()
+
+    @property
+    def busy_nodes(self) -> Iterator[str]:
+        """Nodes that owe an answer."""
+        return (line.node for line in self._lines.values() if line.pending)
+
+    def close(self) -> None:
+        """Close every socket; what waits is forgotten."""
+        if self._lease:
+            self._lease.stop()
+        for line in list(self._lines.values()):
+            self._hang_up(line)
+        for data_line in self._data.values():
+            data_line.socket.close()
+        self._data.clear()
+
+
+class DataLine:
+    """A PUSH to one node. It refuses rather than queues, and then asks to be polled."""
+
+    def __init__(self, address: str, socket: sockets.Socket) -> None:
+        self.address = address
+        self.socket = socket
+        self.is_blocked = False
+        self._was_connected = False
+        self._dialled_at = time.monotonic()
+
+    def push(self, chunk: codec.Chunk, data: Body) -> bool:
+        """Whether the node's queue took the chunk. Raises NodeUnreachable where the port never
+        answered; a node that is merely slow blocks without an end."""
+        try:
+            self.socket.send_multipart(
+                [codec.encode_chunk(chunk), data], zmq.NOBLOCK, copy=len(data) < 65536
+            )
+        except zmq.Again:
+            self.is_blocked = True
+            if not self._was_connected and time.monotonic() - self._dialled_at > SILENCE_LIMIT_S:
+                raise NodeUnreachable(f"the data port {self.address} does not answer") from None
+            return False
+        self._was_connected = True
+        return True
+
+    def recheck(self, is_writable: bool) -> None:
+        """After a poll: a line that never connected is tried again, so that its deadline shows."""
+        if is_writable or not self._was_connected:
+            self.is_blocked = False
+
+
+class Lease(threading.Thread):
+    """Pings all nodes in the session's name, from sockets of its own. A paused stdout does not
+    hold it up. It dials only once the first interval is over, so short commands pay nothing."""
+
+    def __init__(self, courier: Courier) -> None:
+        super().__init__(name="lease", daemon=True)
+        self._roster = courier.roster
+        self._context = courier.context
+        self._frames = codec.encode(Ping([]), 0, courier.roster.digest, courier.session)
+        self._stopped = threading.Event()
+
+    def run(self) -> None:
+        """Until stopped."""
+        if self._stopped.wait(LEASE_INTERVAL_S):
+            return
+        dealers = [sockets.dial_control(self._context, node) for node in self._roster.nodes]
+        try:
+            while True:
+                for dealer in dealers:
+                    _ping_and_drain(dealer, self._frames)
+                if self._stopped.wait(LEASE_INTERVAL_S):
+                    return
+        finally:
+            for dealer in dealers:
+                dealer.close()
+
+    def stop(self) -> None:
+        """Ends the thread and waits for it."""
+        self._stopped.set()
+        self.join()
+
+
+def _ping_and_drain(dealer: sockets.Socket, frames: Sequence[bytes]) -> None:
+    try:
+        dealer.send_multipart(frames, zmq.NOBLOCK)
+        while True:
+            dealer.recv_multipart(zmq.NOBLOCK)
+    except zmq.Again:
+        return
+
+
+def _collect(replies: dict[str, tuple[Any, Body]], node: str) -> OnReply:
+    def on_reply(reply: Any, body: Body) -> None:
+        if type(reply) not in INTERIM:
+            replies[node] = (reply, body)
+
+    return on_reply
+
+
+def unreachable(node: str) -> NodeUnreachable:
+    """The error for a node that does not answer."""
+    return NodeUnreachable(
+        f"node {node} does not answer: it is down, hung or cut off (see `s4 health`), try again"
+    )

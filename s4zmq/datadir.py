@@ -1,0 +1,86 @@
+"""The data folder as a whole: who may use it, and what a crash left in it.
+
+Runs once, before a node serves. Refuses a folder that another node holds, that belongs to another
+roster, whose path commands could not use, or whose file system can not keep a checksum.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import shutil
+from pathlib import Path
+
+from .errors import ConfigError, StorageError, map_errors
+from .placement import Roster
+from .store import XATTR, Store
+
+_UNSAFE_PATH = re.compile(r"""[\s'"\\]""")
+
+
+def open_store(root: Path, node: str, roster: Roster) -> Store:
+    """Lock, check and sweep `root`; the store of `node`. Raises ConfigError or StorageError."""
+    root = root.absolute()
+    if _UNSAFE_PATH.search(str(root)):
+        raise ConfigError(
+            f"the data folder {str(root)!r} has a space or quote in its path: xargs would break it"
+        )
+    os.umask(0o022)
+    with map_errors({OSError: StorageError}, f"can not use the data folder {root}"):
+        for folder in (root, root / "keys", root / "tmp"):
+            folder.mkdir(parents=True, exist_ok=True)
+        _lock(root)
+        _check_roster(root, node, roster)
+        _sweep(root / "tmp")
+        _check_attributes(root)
+    return Store(root, node)
+
+
+def _lock(root: Path) -> None:
+    """Held until the process ends; the descriptor is left open on purpose."""
+    fd = os.open(root / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(fd)
+        raise ConfigError(f"another node uses the data folder {root}") from None
+
+
+def _check_roster(root: Path, node: str, roster: Roster) -> None:
+    """Keys are placed by the roster: another one would look for them on other nodes."""
+    mine = f"{node}\n\n{roster.text}"
+    path = root / "roster"
+    if not path.exists():
+        temporary = root / "tmp" / "roster"
+        temporary.write_text(mine, encoding="utf-8")
+        temporary.rename(path)
+    elif path.read_text(encoding="utf-8") != mine:
+        raise ConfigError(
+            f"the data folder {root} belongs to another roster or another node of it (see {path}):"
+            " use that conf, or another data folder"
+        )
+
+
+def _sweep(tmp: Path) -> None:
+    """Remove what a crash left unfinished."""
+    for entry in os.scandir(tmp):
+        if entry.is_dir(follow_symlinks=False):
+            shutil.rmtree(entry.path)
+        else:
+            os.unlink(entry.path)
+
+
+def _check_attributes(root: Path) -> None:
+    """The same calls that a commit makes: a nameless file and a user attribute on it."""
+    try:
+        fd = os.open(root / "tmp", os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o444)
+        try:
+            os.setxattr(fd, XATTR, b"\0")
+        finally:
+            os.close(fd)
+    except OSError as exc:
+        raise ConfigError(
+            f"the file system of {root} keeps no user xattrs or nameless files ({exc.strerror}):"
+            " use ext4, xfs, btrfs or tmpfs"
+        ) from exc

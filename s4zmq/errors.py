@@ -1,0 +1,169 @@
+"""Every error that a user can meet: its code on the wire, its exit status, whether a retry helps.
+
+Three families by whose fault it is: the request (`RequestError`), the world (`WorldError`), the
+user's command (`CommandFailed`). A bug stays an ordinary Python exception. The mapping between code
+and class is made from the classes, so the wire, the exit status and the text can not disagree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+
+class S4Error(Exception):
+    """Something went wrong that has a name. The text says what, on which key and node, what to do."""
+
+    code = "E_INTERNAL"
+    exit_status = 1
+
+    def __init__(self, text: str, **details: Any) -> None:
+        super().__init__(text)
+        self.text = text
+        self.details = details
+        """Facts for programs, of types that msgpack knows."""
+
+
+class RequestError(S4Error):
+    """What was asked for can not be done, and asking again will not help."""
+
+    code = "E_REQUEST"
+
+
+class WorldError(S4Error):
+    """The request was fine; a node, a disk or the network was not."""
+
+    code = "E_WORLD"
+
+
+class KeyInvalid(RequestError):
+    """A key, prefix or folder that breaks the rules of `keys`."""
+
+    code = "E_KEY"
+
+
+class KeyNotFound(RequestError):
+    """No such key, or nothing below a prefix."""
+
+    code = "E_NOT_FOUND"
+
+
+class KeyExists(RequestError):
+    """Keys are immutable: the name is taken. `details["digest"]` tells whose bytes stand there."""
+
+    code = "E_EXISTS"
+
+
+class WrongOwner(RequestError):
+    """The key does not live on the node that was asked."""
+
+    code = "E_WRONG_OWNER"
+
+
+class WrongRoster(RequestError):
+    """Client and node, or node and data folder, disagree about the list of nodes."""
+
+    code = "E_ROSTER"
+
+
+class WrongVersion(RequestError):
+    """The other side speaks another version of the protocol."""
+
+    code = "E_VERSION"
+
+
+class ProtocolError(RequestError):
+    """A message that is malformed, over a limit, or out of order."""
+
+    code = "E_PROTOCOL"
+
+
+class ConfigError(RequestError):
+    """No conf file, a bad line in it, or an option that can not be used."""
+
+    code = "E_CONFIG"
+
+
+class LocalFileError(RequestError):
+    """A file of the user's that is missing, unreadable, or changed while it was read."""
+
+    code = "E_LOCAL_FILE"
+
+
+class Cancelled(RequestError):
+    """The job or transfer was torn down before its end."""
+
+    code = "E_CANCELLED"
+
+
+class ChecksumMismatch(WorldError):
+    """Bytes are not what they were when the key was made."""
+
+    code = "E_CHECKSUM"
+
+
+class NoSpace(WorldError):
+    """A disk is full, or would be."""
+
+    code = "E_NO_SPACE"
+
+
+class StorageError(WorldError):
+    """The file system refused something else."""
+
+    code = "E_STORAGE"
+
+
+class NodeBusy(WorldError):
+    """A limit of the node is reached, or it is draining. Trying again may help."""
+
+    code = "E_BUSY"
+    exit_status = 3
+
+
+class NodeUnreachable(WorldError):
+    """No answer: the node is down, hung or cut off. Trying again may help."""
+
+    code = "E_UNREACHABLE"
+    exit_status = 3
+
+
+class CommandFailed(S4Error):
+    """The user's command ended with a status other than 0. `details`: key, node, status, stderr."""
+
+    code = "E_COMMAND"
+
+
+class InternalError(S4Error):
+    """A bug on a node; its log has the traceback."""
+
+    code = "E_INTERNAL"
+
+
+def _all_classes(base: type[S4Error]) -> Iterator[type[S4Error]]:
+    for cls in base.__subclasses__():
+        yield cls
+        yield from _all_classes(cls)
+
+
+BY_CODE: Mapping[str, type[S4Error]] = {cls.code: cls for cls in _all_classes(S4Error)}
+
+
+def from_code(code: str, text: str, details: Mapping[str, Any]) -> S4Error:
+    """The error that a node described. A code that this version does not know keeps its text."""
+    error = BY_CODE.get(code, S4Error)(text)
+    error.details = dict(details)
+    return error
+
+
+@contextmanager
+def map_errors(table: Mapping[type[Exception], type[S4Error]], what: str) -> Iterator[None]:
+    """Translate foreign exceptions at the edge: the first class of `table` that fits wins."""
+    try:
+        yield
+    except tuple(table) as exc:
+        for foreign, ours in table.items():
+            if isinstance(exc, foreign):
+                reason = getattr(exc, "strerror", None) or str(exc)
+                raise ours(f"{what}: {reason}") from exc

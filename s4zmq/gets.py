@@ -1,0 +1,270 @@
+"""Values out of the cluster: one key to a file or a stream, or everything below a prefix.
+
+A get needs no connection from the node to the client: ranges come back over the connection that the
+client dialled. Every value is compared to the digest that its ranges carry. Prints nothing.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+from . import wire
+from .checksum import digest_of, digest_of_file, new_digest
+from .client import Client
+from .codec import Body, error_of
+from .courier import Courier
+from .errors import ChecksumMismatch, S4Error
+from .keys import Key
+from .limits import BATCH_MAX_BYTES, CHUNK_BYTES, INLINE_MAX_BYTES, REQUEST_WINDOW, WINDOW_CHUNKS
+from .localfiles import NewFile, open_to_read, write_file
+
+_DOWNLOADS_AT_ONCE = 4
+_GET_KEYS = 64
+Write = Callable[[Body], None]
+
+
+class Wanted(NamedTuple):
+    """A key and the local file that it becomes."""
+
+    key: Key
+    path: str
+    size: int
+
+
+class Download:
+    """One large value as a window of ranges, delivered in order."""
+
+    def __init__(
+        self, courier: Courier, node: str, key: Key, size: int, digest: bytes, write: Write
+    ) -> None:
+        self._courier = courier
+        self._node = node
+        self._key = key
+        self._size = size
+        self._expected = digest
+        self._write = write
+        self._digest = new_digest()
+        self._asked = 0
+        self._written = 0
+        self._early: dict[int, Body] = {}
+        self.error: S4Error | None = None
+
+    def start(self) -> None:
+        """Ask for the first ranges."""
+        for _ in range(WINDOW_CHUNKS):
+            self._ask()
+
+    def _ask(self) -> None:
+        offset = self._asked
+        if offset < self._size and not self.error:
+            count = min(CHUNK_BYTES, self._size - offset)
+            self._asked += count
+            self._courier.request(
+                self._node,
+                wire.Fetch(str(self._key), offset, count),
+                lambda reply, body: self._on_range(offset, count, reply, body),
+            )
+
+    def _on_range(self, offset: int, count: int, reply: Any, body: Body) -> None:
+        if self.error:
+            return
+        if isinstance(reply, S4Error):
+            self.error = reply
+        elif reply.digest != self._expected or reply.size != self._size or len(body) != count:
+            self.error = ChecksumMismatch(f"{self._key} changed while it was read")
+        else:
+            self._early[offset] = body
+            self._deliver()
+            self._ask()
+
+    def _deliver(self) -> None:
+        while self._written in self._early:
+            body = self._early.pop(self._written)
+            self._digest.update(body)
+            self._written += len(body)
+            try:
+                self._write(body)
+            except S4Error as error:
+                self.error = error
+                return
+
+    @property
+    def is_over(self) -> bool:
+        """Whether all bytes were written, or it has failed."""
+        return self.error is not None or self._written == self._size
+
+    def finish(self) -> None:
+        """Raises the error, or ChecksumMismatch where the bytes are wrong."""
+        if self.error:
+            raise self.error
+        if self._digest.digest() != self._expected:
+            raise damaged(self._key, self._node)
+
+
+class Getter:
+    """Gets of one command. The first error stops it; nothing half-written is left."""
+
+    def __init__(self, client: Client, *, resume: bool = False) -> None:
+        """`resume`: a local file with equal bytes is fine as it is."""
+        self._client = client
+        self._courier = client.courier
+        self._resume = resume
+        self._in_flight: dict[str, int] = defaultdict(int)
+        self._downloads: list[tuple[Download, NewFile]] = []
+        self._errors: list[S4Error] = []
+        self.fetched = 0
+        self.skipped = 0
+
+    # -- one
+
+    def get_to(self, key: Key, write: Write) -> None:
+        """One value to `write`, in order. Raises ChecksumMismatch at the end of wrong bytes."""
+        node = self._client.owner(key)
+        reply, body = self._courier.ask(node, wire.Get([str(key)], True))
+        _raise_failures(reply)
+        size, digest, inline = reply.entries[0]
+        if inline:
+            if len(body) != size or digest_of(body) != digest:
+                raise damaged(key, node)
+            write(body)
+            return
+        download = Download(self._courier, node, key, size, digest, write)
+        download.start()
+        self._courier.run_until(lambda: download.is_over)
+        download.finish()
+
+    def get_file(self, key: Key, path: str) -> None:
+        """One value to a local file, whole or not at all."""
+        file = NewFile(path)
+        try:
+            self.get_to(key, file.write)
+            file.keep()
+        finally:
+            file.discard()
+
+    # -- many
+
+    def get_all(self, wanted: Iterable[Wanted]) -> None:
+        """Every key to its file. Raises the first error."""
+        batches: dict[str, list[Wanted]] = defaultdict(list)
+        sizes: dict[str, int] = defaultdict(int)
+        try:
+            for item in wanted:
+                if self._errors:
+                    break
+                node = self._client.owner(item.key)
+                if item.size > INLINE_MAX_BYTES:
+                    self._ask_large(node, item)
+                    continue
+                batches[node].append(item)
+                sizes[node] += item.size
+                if len(batches[node]) >= _GET_KEYS or sizes[node] > BATCH_MAX_BYTES - INLINE_MAX_BYTES:
+                    self._ask(node, batches.pop(node))
+                    sizes[node] = 0
+            for node, batch in batches.items():
+                self._ask(node, batch)
+            self._wait(lambda: not self._downloads and not any(self._in_flight.values()))
+        finally:
+            for _, file in self._downloads:
+                file.discard()
+        if self._errors:
+            raise self._errors[0]
+
+    def _ask_large(self, node: str, item: Wanted) -> None:
+        self._wait(lambda: len(self._downloads) < _DOWNLOADS_AT_ONCE)
+        self._ask(node, [item])
+        self._wait(lambda: not self._in_flight[node])  # its download has begun
+
+    def _ask(self, node: str, batch: list[Wanted]) -> None:
+        self._wait(lambda: self._in_flight[node] < REQUEST_WINDOW)
+        there = self._resume and any(os.path.isfile(item.path) for item in batch)
+        self._request(node, batch, inline=not there)
+
+    def _request(self, node: str, batch: list[Wanted], *, inline: bool) -> None:
+        def on_reply(reply: Any, body: Body) -> None:
+            self._in_flight[node] -= 1
+            try:
+                if isinstance(reply, S4Error):
+                    raise reply
+                _raise_failures(reply)
+                self._on_values(node, batch, reply, body) if inline else self._compare(node, batch, reply)
+            except S4Error as error:
+                self._errors.append(error)
+
+        self._in_flight[node] += 1
+        self._courier.request(node, wire.Get([str(item.key) for item in batch], inline), on_reply)
+
+    def _compare(self, node: str, batch: list[Wanted], reply: wire.Values) -> None:
+        """Resuming: leave alone what is here with the right bytes, and ask for the rest."""
+        missing = [
+            item
+            for item, (size, digest, _) in zip(batch, reply.entries)
+            if not _has_digest(item.path, size, digest)
+        ]
+        self.skipped += len(batch) - len(missing)
+        if missing:
+            self._request(node, missing, inline=True)
+
+    def _on_values(self, node: str, batch: list[Wanted], reply: wire.Values, body: Body) -> None:
+        values, offset = memoryview(body), 0
+        for item, (size, digest, inline) in zip(batch, reply.entries):
+            if not inline:
+                self._start(node, item, size, digest)
+                continue
+            value = values[offset : offset + size]
+            offset += size
+            if len(value) != size or digest_of(value) != digest:
+                raise damaged(item.key, node)
+            write_file(item.path, value)
+            self.fetched += 1
+
+    def _start(self, node: str, item: Wanted, size: int, digest: bytes) -> None:
+        file = NewFile(item.path)
+        download = Download(self._courier, node, item.key, size, digest, file.write)
+        self._downloads.append((download, file))
+        download.start()
+
+    def _wait(self, is_over: Callable[[], bool]) -> None:
+        """Keep everything moving until `is_over`."""
+        while not is_over():
+            self._courier.step()
+            self._finish_downloads()
+
+    def _finish_downloads(self) -> None:
+        for download, file in [pair for pair in self._downloads if pair[0].is_over]:
+            self._downloads.remove((download, file))
+            try:
+                download.finish()
+                file.keep()
+                self.fetched += 1
+            except S4Error as error:
+                self._errors.append(error)
+            finally:
+                file.discard()
+
+
+def _has_digest(path: str, size: int, digest: bytes) -> bool:
+    """Whether a local file holds exactly these bytes."""
+    if not os.path.isfile(path) or os.path.getsize(path) != size:
+        return False
+    fd = open_to_read(path)
+    try:
+        return digest_of_file(fd) == (size, digest)
+    finally:
+        os.close(fd)
+
+
+def _raise_failures(reply: wire.Values) -> None:
+    for row in reply.failures:
+        raise error_of(row)
+
+
+def damaged(key: Key, node: str) -> ChecksumMismatch:
+    """The error for bytes that do not have the digest that came with them."""
+    return ChecksumMismatch(
+        f"{key} on node {node} is damaged: its bytes are not those that were stored;"
+        " remove it and make it anew"
+    )

@@ -1,0 +1,129 @@
+"""Every limit and interval of the system, with its unit and its reason.
+
+Constants only: no imports, no code. What a user may change stands in the options of the command
+line; what stands here is part of the design.
+"""
+
+# -- values on the wire
+
+INLINE_MAX_BYTES = 256 << 10
+"""A value up to this size travels inside a control message: one round trip."""
+
+BATCH_MAX_BYTES = 1 << 20
+"""Values of one PUT or GET together; the same bound as a chunk keeps the control loop responsive."""
+
+BATCH_MAX_KEYS = 128
+"""Keys in one PUT, GET, DELETE or a page of a listing asked for by key."""
+
+PAGE_KEYS = 2000
+"""Keys in one page of a listing: about 200 kB of msgpack."""
+
+CHUNK_BYTES = 1 << 20
+"""Piece of a large value. Measured on loopback: 64 KiB reaches 1.3 GB/s, 1 MiB 3.0, 4 MiB 2.4."""
+
+WINDOW_CHUNKS = 4
+"""Chunks in flight per transfer. Two to four saturate loopback; more only costs memory."""
+
+INBOX_CHUNKS = 32
+"""Chunks that one node lets all of its senders together have in flight (32 MiB)."""
+
+REQUEST_WINDOW = 8
+"""Batches in flight from one client to one node."""
+
+EVAL_CHUNK_BYTES = 256 << 10
+"""Most bytes of a command's output in one message."""
+
+EVAL_WINDOW = 8
+"""Messages of output that a client lets one eval have in flight: 2 MiB."""
+
+CONTROL_MAX_BYTES = 4 << 20
+"""Largest frame that a control socket accepts: a batch and its header, with room."""
+
+DATA_MAX_BYTES = CHUNK_BYTES + 4096
+"""Largest frame that a data socket accepts."""
+
+CONTROL_HWM = 64
+"""Messages queued per control connection: above what REQUEST_WINDOW lets an honest client have."""
+
+DATA_HWM = 4
+"""Chunks queued per data connection; memory under fan-in multiplies by it (64 cost 82 MB, 4 cost 24)."""
+
+# -- keys and commands
+
+KEY_MAX_BYTES = 1024
+"""Length of bucket/dir/name in UTF-8."""
+
+COMPONENT_MAX_BYTES = 255
+"""Length of one component: the limit of the common file systems."""
+
+COMMAND_MAX_BYTES = 96 << 10
+"""Length of a command. One argument of a program may hold 128 KiB on Linux."""
+
+STDERR_TAIL_BYTES = 8 << 10
+"""Bytes of a failed command's stderr that are kept for the error."""
+
+STDERR_TAIL_LINES = 10
+"""Lines of them that the user is shown."""
+
+# -- what one node holds at once
+
+MAX_SESSIONS = 4096
+MAX_TRANSFERS = 4096
+MAX_EVALS = 128
+MAX_JOBS = 64
+MAX_LISTINGS = 1024
+MAX_SHIPPED_FILES = 256
+
+MAX_REQUESTS = 8192
+"""Requests that a node works on at once; more are refused as busy."""
+
+MAX_QUEUED_BYTES = 128 << 20
+"""Bytes of values in requests that wait for a disk thread; more are refused as busy."""
+
+MAX_PARKED = 64
+"""Replies kept for a connection that does not take them; with more it is given up."""
+
+PARCEL_MAX_FILES = 2000
+"""Outputs that one OFFER of a shuffle announces; a task with more sends several."""
+
+VERIFIED_KEYS = 65_536
+"""Keys of which a node remembers that their checksum was right (about 10 MB)."""
+
+SORT_RUN_KEYS = 50_000
+"""Names sorted in memory at once; longer lists are sorted by merging runs on disk."""
+
+LARGEST_FIRST_KEYS = 4096
+"""Inputs of a map that are started by size, largest first; the rest follow in any order."""
+
+MAX_FAILURES_KEPT = 100
+"""Failures of one job that a node describes in full; beyond that they are counted."""
+
+# -- time
+
+HEARTBEAT_INTERVAL_MS = 1000
+HEARTBEAT_TIMEOUT_MS = 4000
+"""ZeroMQ's own heartbeats. They come from the I/O thread: they find a cut link, not a hung process."""
+
+PING_INTERVAL_S = 1.0
+"""A node that owes an answer is pinged this often."""
+
+SILENCE_LIMIT_S = 6.0
+"""A node that owes an answer and says nothing for this long is unreachable (10 s are promised)."""
+
+HEALTH_TIMEOUT_S = 1.5
+"""How long `s4 health` waits for any node (2 s are promised)."""
+
+LEASE_INTERVAL_S = 1.5
+"""A client with work under way proves this often that it lives."""
+
+LEASE_S = 6.0
+"""A session that is silent for this long has lost its client: its work is torn down (10 s are promised)."""
+
+PROGRESS_INTERVAL_S = 0.5
+"""A job reports its counts this often."""
+
+DRAIN_S = 5.0
+"""How long SIGTERM lets requests in flight finish."""
+
+TICK_S = 0.5
+"""The control loop looks at its deadlines at least this often."""

@@ -1,0 +1,129 @@
+"""The user's own files: what a path means as source or destination, walking, writing without halves.
+
+No network. A file appears under its final name whole or not at all.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from .errors import LocalFileError, map_errors
+
+_numbers = itertools.count(1)
+
+
+class Found(NamedTuple):
+    """A file below a folder."""
+
+    path: str
+    relative: str
+    """Its path below the folder, with slashes."""
+
+    size: int
+
+
+def walk_files(folder: str) -> Iterator[Found]:
+    """All plain files below `folder`, links followed. Raises LocalFileError for anything that is
+    neither file nor folder, and for a link that leads back up."""
+    yield from _walk(folder, "", frozenset())
+
+
+def _walk(folder: str, relative: str, above: frozenset[tuple[int, int]]) -> Iterator[Found]:
+    with map_errors({OSError: LocalFileError}, f"can not read {folder}"):
+        status = os.stat(folder)
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    here = (status.st_dev, status.st_ino)
+    if here in above:
+        raise LocalFileError(f"{folder} is a link to a folder above it")
+    for entry in entries:
+        with map_errors({OSError: LocalFileError}, f"can not read {entry.path}"):
+            is_folder, is_file = entry.is_dir(), entry.is_file()
+            size = entry.stat().st_size
+        if is_folder:
+            yield from _walk(entry.path, f"{relative}{entry.name}/", above | {here})
+        elif is_file:
+            yield Found(entry.path, relative + entry.name, size)
+        else:
+            raise LocalFileError(f"{entry.path} is neither a file nor a folder")
+
+
+def open_to_read(path: str) -> int:
+    """A descriptor of a plain file. Raises LocalFileError."""
+    with map_errors({OSError: LocalFileError}, f"can not read {path}"):
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        if os.path.isdir(path):
+            os.close(fd)
+            raise LocalFileError(f"{path} is a folder: copy it with -r")
+        return fd
+
+
+def local_target(destination: str, name: str) -> str:
+    """The file that one key is copied to: `destination`, or its own name in that folder."""
+    if destination in (".", "./") or destination.endswith("/") or os.path.isdir(destination):
+        return os.path.join(destination, name)
+    return destination
+
+
+class NewFile:
+    """A local file in the making: write, then `keep` it under its final name, or `discard` it."""
+
+    def __init__(self, path: str) -> None:
+        """Makes the folders above `path`. Raises LocalFileError."""
+        self.path = path
+        folder = os.path.dirname(path) or "."
+        self._temporary = os.path.join(folder, f".s4-{os.getpid()}-{next(_numbers)}.part")
+        with map_errors({OSError: LocalFileError}, f"can not write {path}"):
+            if os.path.isdir(path):
+                raise LocalFileError(f"can not write {path}: it is a folder")
+            try:
+                self._fd = self._open()
+            except FileNotFoundError:
+                os.makedirs(folder, exist_ok=True)
+                self._fd = self._open()
+
+    def _open(self) -> int:
+        return os.open(self._temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Append. Raises LocalFileError."""
+        view = memoryview(data)
+        with map_errors({OSError: LocalFileError}, f"can not write {self.path}"):
+            while view:
+                view = view[os.write(self._fd, view) :]
+
+    def keep(self) -> None:
+        """Give it its name, in place of an older file. Raises LocalFileError."""
+        self._close()
+        try:
+            with map_errors({OSError: LocalFileError}, f"can not write {self.path}"):
+                os.replace(self._temporary, self.path)
+        except LocalFileError:
+            self.discard()
+            raise
+
+    def discard(self) -> None:
+        """Leave nothing; harmless after `keep`."""
+        self._close()
+        try:
+            os.unlink(self._temporary)
+        except OSError:
+            return
+
+    def _close(self) -> None:
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)
+
+
+def write_file(path: str, data: bytes | bytearray | memoryview) -> None:
+    """A small file at once, whole or not at all. Raises LocalFileError."""
+    file = NewFile(path)
+    try:
+        file.write(data)
+    except BaseException:
+        file.discard()
+        raise
+    file.keep()

@@ -1,0 +1,122 @@
+"""Ending processes, all of them: groups, orphans, and what a killed node left running.
+
+A command leads a process group of its own. A descendant that left the group (`setsid`) keeps the
+marker that stands in its environment, and when its parents die it becomes a child of the node,
+which is a subreaper. One that also scrubbed its environment is ended as soon as the node runs no
+command at all. Linux only; nothing here knows what the commands are for.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+MARKER = "S4_TASK"
+_PR_SET_CHILD_SUBREAPER = 36
+
+
+def become_subreaper() -> None:
+    """Make orphans of this process's descendants its children, so that they can be found."""
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def kill_group(pgid: int) -> None:
+    """SIGKILL a whole process group; none left is fine."""
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(pgid, signal.SIGKILL)
+
+
+class Registry:
+    """The commands that run now: their markers and the leaders of their groups."""
+
+    def __init__(self, data_folder: Path) -> None:
+        self._tag = hashlib.blake2b(str(data_folder).encode(), digest_size=8).hexdigest()
+        self._lock = threading.Lock()
+        self._counter = 0
+        self._leaders: dict[str, int] = {}
+
+    def new_marker(self) -> str:
+        """A value for the environment variable MARKER that no other command has."""
+        with self._lock:
+            self._counter += 1
+            marker = f"{self._tag}.{os.getpid()}.{self._counter}"
+            self._leaders[marker] = 0
+            return marker
+
+    def started(self, marker: str, pid: int) -> None:
+        """The command with `marker` leads group `pid`."""
+        with self._lock:
+            self._leaders[marker] = pid
+
+    def ended(self, marker: str) -> None:
+        """The command and its group are gone; whatever else carries the marker is an orphan."""
+        with self._lock:
+            self._leaders.pop(marker, None)
+
+    @property
+    def running(self) -> int:
+        """Commands that run now."""
+        return len(self._leaders)
+
+    def sweep_orphans(self) -> int:
+        """Kill and reap what ended commands left behind; how many that were."""
+        with self._lock:
+            markers, leaders = set(self._leaders), set(self._leaders.values())
+        count = 0
+        for pid in _children(os.getpid()):
+            if pid not in leaders and self._is_orphan(pid, markers):
+                with suppress(ProcessLookupError, PermissionError):
+                    os.kill(pid, signal.SIGKILL)
+                with suppress(ChildProcessError):
+                    os.waitpid(pid, os.WNOHANG)
+                count += 1
+        return count
+
+    def _is_orphan(self, pid: int, running: set[str]) -> bool:
+        marker = _marker_of(pid)
+        if marker.startswith(self._tag):
+            return marker not in running
+        if 0 in self._leaders.values():
+            return False  # a command is being started: this may be it, before its exec
+        # No marker to be read: a zombie, or one that scrubbed its environment.
+        return _is_zombie(pid) or not self._leaders
+
+    def kill_left_over(self) -> None:
+        """At the start of a node: end what an earlier one on this data folder left running."""
+        for pid in _all_processes():
+            if _marker_of(pid).startswith(self._tag):
+                with suppress(ProcessLookupError, PermissionError):
+                    os.kill(pid, signal.SIGKILL)
+
+
+def _children(parent: int) -> Iterator[int]:
+    """Direct children of all threads of `parent`."""
+    with suppress(FileNotFoundError):
+        for thread in os.listdir(f"/proc/{parent}/task"):
+            with suppress(OSError):
+                yield from map(int, Path(f"/proc/{parent}/task/{thread}/children").read_text().split())
+
+
+def _all_processes() -> Iterator[int]:
+    return (int(name) for name in os.listdir("/proc") if name.isdigit())
+
+
+def _marker_of(pid: int) -> str:
+    """The value of MARKER in the process's environment, or ""."""
+    with suppress(OSError):
+        for item in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"):
+            if item.startswith(MARKER.encode() + b"="):
+                return item.partition(b"=")[2].decode(errors="replace")
+    return ""
+
+
+def _is_zombie(pid: int) -> bool:
+    with suppress(OSError, IndexError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    return False

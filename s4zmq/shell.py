@@ -1,0 +1,258 @@
+"""Running one command of a user's: bash, its own process group, its own folder, its end.
+
+Knows nothing of keys beyond their names, of jobs, or of sockets. A command is never limited in time
+unless asked; what it leaves running is killed when it ends.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import select
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import NamedTuple
+
+from .commandtext import check_command
+from .errors import StorageError
+from .limits import STDERR_TAIL_BYTES
+from .processes import MARKER, Registry, kill_group
+
+_SAFE_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_READ_BYTES = 256 << 10
+
+
+class Command(NamedTuple):
+    """What to run, and what it sees."""
+
+    text: str
+    filename: str
+    """`$filename`: the name of the input, or in a merge of the output."""
+
+    key: str
+    """`$S4_KEY`: its full key."""
+
+    folder: str
+    """The working folder: empty but for shipped files, gone afterwards."""
+
+
+class Outcome(NamedTuple):
+    """How a command ended."""
+
+    status: int
+    """Its exit status; 128 + n for signal n, as a shell says it."""
+
+    stderr: bytes
+    """The end of what it wrote there, STDERR_TAIL_BYTES at most."""
+
+    timed_out: bool = False
+    cancelled: bool = False
+
+
+class Switch:
+    """Turned once, from any thread; everyone who polls its descriptor, or listens, wakes up."""
+
+    def __init__(self) -> None:
+        self.fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self.is_on = False
+        self._listeners: set[Callable[[], None]] = set()
+
+    def turn(self) -> None:
+        """For good."""
+        self.is_on = True
+        with suppress(OSError):
+            os.eventfd_write(self.fd, 1)
+        for listener in list(self._listeners):
+            listener()
+
+    @contextmanager
+    def heard_by(self, listener: Callable[[], None]) -> Iterator[None]:
+        """While inside, `listener` is called when the switch is turned, or at once if it is on."""
+        self._listeners.add(listener)
+        try:
+            if self.is_on:
+                listener()
+            yield
+        finally:
+            self._listeners.discard(listener)
+
+    def close(self) -> None:
+        """Give the descriptor back; `is_on` stays readable."""
+        fd, self.fd = self.fd, -1
+        if fd >= 0:
+            os.close(fd)
+
+
+class Shell:
+    """Starts commands on behalf of one node."""
+
+    def __init__(self, registry: Registry, conf_path: Path, key_path: Path | None = None) -> None:
+        self.registry = registry
+        self._base = base_environment(os.environ, conf_path, key_path)
+
+    def run(
+        self, command: Command, *, stdin: int, stdout: int, cancel: Switch, timeout_s: float = 0
+    ) -> Outcome:
+        """Run to the end with descriptors for stdin and stdout; stderr is kept as a tail."""
+        tail = bytearray()
+
+        def keep(data: bytes) -> None:
+            tail.extend(data)
+            del tail[:-STDERR_TAIL_BYTES]
+
+        with self.start(command, stdin=stdin, stdout=stdout) as process:
+            ended = process.watch({process.stderr: keep}, cancel, timeout_s)
+            status = process.finish()
+        return Outcome(status, bytes(tail), ended == "timeout", ended == "cancel")
+
+    def start(self, command: Command, *, stdin: int, stdout: int) -> Process:
+        """A running command. `stdout` may be subprocess.PIPE. Raises StorageError or RequestError."""
+        check_command(command.text)
+        marker = self.registry.new_marker()
+        environment = {
+            **self._base,
+            "filename": command.filename,
+            "S4_KEY": command.key,
+            "TMPDIR": command.folder,
+            MARKER: marker,
+        }
+        try:
+            popen = subprocess.Popen(
+                ["bash", "-eou", "pipefail", "-c", command.text],
+                stdin=stdin,
+                stdout=stdout,
+                stderr=subprocess.PIPE,
+                cwd=command.folder,
+                env=environment,
+                start_new_session=True,
+                bufsize=0,
+            )
+        except OSError as exc:
+            self.registry.ended(marker)
+            raise StorageError(f"can not start bash: {exc.strerror}") from exc
+        self.registry.started(marker, popen.pid)
+        return Process(popen, marker, self.registry)
+
+
+class Process:
+    """One running command. Leaving its context kills and reaps whatever is left of it."""
+
+    def __init__(self, popen: subprocess.Popen[bytes], marker: str, registry: Registry) -> None:
+        self._popen = popen
+        self._marker = marker
+        self._registry = registry
+        assert popen.stderr is not None
+        self.stderr = popen.stderr.fileno()
+        self.stdout = popen.stdout.fileno() if popen.stdout else -1
+        for fd in (self.stderr, self.stdout):
+            if fd >= 0:
+                os.set_blocking(fd, False)
+
+    def __enter__(self) -> Process:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.finish()
+        for pipe in (self._popen.stderr, self._popen.stdout):
+            if pipe:
+                pipe.close()
+
+    def watch(
+        self,
+        readers: Mapping[int, Callable[[bytes], object]],
+        cancel: Switch,
+        timeout_s: float,
+    ) -> str:
+        """Feed the readers until the leader ends, then with what is left in their pipes.
+
+        "end", "timeout" or "cancel". A reader may block: that is how a slow client slows a command.
+        """
+        poller = select.poll()
+        pidfd = os.pidfd_open(self._popen.pid)
+        try:
+            for fd in (pidfd, cancel.fd, *readers):
+                poller.register(fd, select.POLLIN)
+            ended = self._watch(poller, pidfd, readers, cancel, timeout_s)
+        finally:
+            os.close(pidfd)
+        kill_group(self._popen.pid)
+        if ended != "cancel":
+            for fd, take in readers.items():
+                while data := _read(fd):
+                    take(data)
+        return ended
+
+    def _watch(
+        self,
+        poller: select.poll,
+        pidfd: int,
+        readers: Mapping[int, Callable[[bytes], object]],
+        cancel: Switch,
+        timeout_s: float,
+    ) -> str:
+        expires_at = time.monotonic() + timeout_s if timeout_s else None
+        while True:
+            left_ms = max(0, (expires_at - time.monotonic()) * 1e3) if expires_at else None
+            ready = [fd for fd, _ in poller.poll(left_ms)]
+            if cancel.is_on:
+                return "cancel"
+            if expires_at and time.monotonic() >= expires_at and pidfd not in ready:
+                return "timeout"
+            for fd in ready:
+                if fd in readers and not _feed(fd, readers[fd]):
+                    poller.unregister(fd)
+            if pidfd in ready:
+                return "end"
+
+    def finish(self) -> int:
+        """Kill what is left of the group, reap the leader; its exit status."""
+        if self._popen.returncode is None:
+            kill_group(self._popen.pid)  # before the leader is reaped: the number is still its own
+            self._popen.wait()
+            self._registry.ended(self._marker)
+        code = self._popen.returncode
+        return code if code >= 0 else 128 - code
+
+
+def _feed(fd: int, take: Callable[[bytes], object]) -> bool:
+    """Pass on what one pipe holds; False at its end."""
+    data = _read(fd)
+    if data:
+        take(data)
+    return data != b""
+
+
+def _read(fd: int) -> bytes | None:
+    """Bytes, b"" at the end, None where nothing is there at the moment."""
+    try:
+        return os.read(fd, _READ_BYTES)
+    except BlockingIOError:
+        return None
+
+
+def base_environment(environ: Mapping[str, str], conf_path: Path, key_path: Path | None) -> dict[str, str]:
+    """The variables that every command sees. Nothing else of the node's own reaches a command."""
+    here = os.path.dirname(os.path.abspath(sys.argv[0] or sys.executable))
+    scripts = os.path.dirname(sys.executable)
+    path = ":".join(dict.fromkeys((environ.get("PATH") or _SAFE_PATH, here, scripts)))
+    variables = {
+        "PATH": path,
+        "HOME": environ.get("HOME", "/"),
+        "LANG": environ.get("LANG", "C.UTF-8"),
+        "LC_ALL": "C",
+        "S4_CONF_PATH": str(conf_path),
+    }
+    if key_path:
+        variables["S4_KEY_PATH"] = str(key_path)
+    variables.update({name: value for name, value in environ.items() if name.startswith("AWS_")})
+    return variables
+
+
+def widen_pipe(fd: int, size_bytes: int = 1 << 20) -> None:
+    """Fewer wake-ups on a busy pipe, where the kernel allows it."""
+    with suppress(OSError, AttributeError):
+        fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, size_bytes)

@@ -1,0 +1,308 @@
+"""The keys of one node on its disk: the only room that makes a key visible, and that removes one.
+
+    DIR/keys/bucket/dir/name   the values, mode 0444; the folder tree is the index
+    DIR/tmp/                   whatever is not finished (see `scratch`)
+    DIR/lock, DIR/roster       see `datadir`
+
+A value is written to a file without a name, stamped with its checksum in an extended attribute, and
+linked to its name. `link` refuses to overwrite, so of any number of writers one wins. No fsync: the
+data is ephemeral, and a key torn by a power cut is found by its checksum. A stored file is never
+truncated or rewritten.
+
+Safe to call from several threads: the kernel decides every race.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import struct
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from .checksum import digest_of_file
+from .errors import (
+    ChecksumMismatch,
+    KeyExists,
+    KeyInvalid,
+    KeyNotFound,
+    NoSpace,
+    S4Error,
+    StorageError,
+)
+from .keys import Key
+from .limits import VERIFIED_KEYS
+
+XATTR = "user.s4zmq"
+_STAMP = struct.Struct("!B16s16sQ")
+_STAMP_VERSION = 1
+_LINK_TRIES = 100
+
+
+class Stamp(NamedTuple):
+    """What stands in a value's extended attribute."""
+
+    size: int
+    """Bytes."""
+
+    digest: bytes
+    """xxh3_128 of the value."""
+
+    writer: bytes
+    """16 bytes that name the request or task that made it: its own retry is no conflict."""
+
+    def pack(self) -> bytes:
+        """41 bytes: version 1, digest 16, writer 16, size 8."""
+        return _STAMP.pack(_STAMP_VERSION, self.digest, self.writer, self.size)
+
+
+class Store:
+    """Keys below one data folder."""
+
+    def __init__(self, root: Path, node: str) -> None:
+        """`node` is this node's host:port, for messages."""
+        self.root = root
+        self.node = node
+        self.keys_path = str(root / "keys")
+        self.tmp_path = str(root / "tmp")
+        self._verified = Verified(VERIFIED_KEYS)
+
+    def path_of(self, key: Key) -> str:
+        """Where `key` lies, whether or not it is there. A parsed key can not leave the folder."""
+        return f"{self.keys_path}/{key.path}"
+
+    # -- writing
+
+    def new_file(self) -> int:
+        """A descriptor of a file without a name, to be written and committed. A crash leaves nothing."""
+        with self.disk_errors("can not make a file"):
+            return os.open(self.tmp_path, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600)
+
+    def commit(self, fd: int, key: Key, stamp: Stamp, source: str = "") -> None:
+        """Publish the file behind `fd` as `key`, once. The only place a key becomes visible.
+
+        `source` is a name that the file has already and is to lose. Raises KeyExists, unless the
+        key was made by the same writer: then this is a retry whose first reply was lost.
+        """
+        with self.disk_errors(f"can not store {key}"):
+            os.setxattr(fd, XATTR, stamp.pack())
+            os.fchmod(fd, 0o444)
+            if not self._link(fd, key, stamp):
+                return
+            if source:
+                os.unlink(source)
+            self._verified.add(os.fstat(fd))
+
+    def _link(self, fd: int, key: Key, stamp: Stamp) -> bool:
+        """True where the key is new, False where this very writer had made it before."""
+        path = self.path_of(key)
+        for _ in range(_LINK_TRIES):
+            try:
+                # src_dir_fd makes CPython call linkat, which alone can follow /proc to the file.
+                os.link(f"/proc/self/fd/{fd}", path, src_dir_fd=0)
+                return True
+            except FileExistsError:
+                if os.path.isdir(path) and not _remove_empty_folders(path):
+                    raise KeyExists(f"{key} is a folder on node {self.node}, so no key") from None
+                if self._made_by(key, stamp.writer):
+                    return False
+            except (FileNotFoundError, NotADirectoryError):
+                self._make_folders(key)
+        raise StorageError(f"can not store {key} on node {self.node}: its folder vanishes each time")
+
+    def _made_by(self, key: Key, writer: bytes) -> bool:
+        """Raises KeyExists where another writer's value stands. False: it has just been removed."""
+        try:
+            _, found = self.open(key)
+            os.close(_)
+        except KeyNotFound:
+            return False
+        except ChecksumMismatch:
+            raise KeyExists(f"{key} already exists on node {self.node}, and is damaged") from None
+        if found.writer == writer:
+            return True
+        raise KeyExists(
+            f"{key} already exists; keys are immutable: remove it first, or choose another name",
+            digest=found.digest,
+            size=found.size,
+        )
+
+    def _make_folders(self, key: Key) -> None:
+        try:
+            os.makedirs(os.path.dirname(self.path_of(key)), exist_ok=True)
+        except (FileExistsError, NotADirectoryError):
+            raise KeyExists(
+                f"{key} can not be made: {self._key_above(key)} is a key on node {self.node}, so no folder"
+            ) from None
+
+    def _key_above(self, key: Key) -> str:
+        parts = key.path.split("/")
+        for count in range(1, len(parts)):
+            head = "/".join(parts[:count])
+            if os.path.isfile(f"{self.keys_path}/{head}"):
+                return f"s4://{head}"
+        return "a part of its path"
+
+    # -- reading
+
+    def open(self, key: Key) -> tuple[int, Stamp]:
+        """(descriptor, stamp). Raises KeyNotFound, or ChecksumMismatch for a file without a stamp
+        or of another size than its stamp says. The bytes themselves are not checked here."""
+        try:
+            fd = os.open(self.path_of(key), os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        except OSError as exc:
+            if exc.errno in (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP):
+                raise self.not_found(key) from None
+            raise StorageError(f"can not read {key} on node {self.node}: {exc.strerror}") from exc
+        try:
+            return fd, self._read_stamp(fd, key)
+        except BaseException:
+            os.close(fd)
+            raise
+
+    def _read_stamp(self, fd: int, key: Key) -> Stamp:
+        status = os.fstat(fd)
+        if not stat.S_ISREG(status.st_mode):
+            raise self.not_found(key)
+        try:
+            version, digest, writer, size = _STAMP.unpack(os.getxattr(fd, XATTR))
+        except (OSError, struct.error):
+            raise self.damaged(key, "it has no checksum") from None
+        if version != _STAMP_VERSION or size != status.st_size:
+            raise self.damaged(key, f"it has {status.st_size} bytes, not {size}")
+        return Stamp(size, digest, writer)
+
+    def open_checked(self, key: Key) -> tuple[int, Stamp]:
+        """As `open`, with every byte compared to the checksum, or known to be right already."""
+        fd, stamp = self.open(key)
+        try:
+            self.check(fd, key, stamp)
+        except BaseException:
+            os.close(fd)
+            raise
+        return fd, stamp
+
+    def check(self, fd: int, key: Key, stamp: Stamp) -> None:
+        """Raises ChecksumMismatch. Remembered for as long as the file is not touched."""
+        if os.fstat(fd) in self._verified:
+            return
+        before = os.fstat(fd)
+        with self.disk_errors(f"can not read {key}"):
+            if digest_of_file(fd) != (stamp.size, stamp.digest):
+                raise self.damaged(key, "its bytes are not those that were stored")
+        self._verified.add(before)
+
+    def exists(self, key: Key) -> bool:
+        """Whether a key of this name stands here, sound or not."""
+        return os.path.isfile(self.path_of(key))
+
+    def not_found(self, key: Key) -> KeyNotFound:
+        """The error for a key that is not here."""
+        return KeyNotFound(f"no such key: {key} (its node would be {self.node})")
+
+    def damaged(self, key: Key, how: str) -> ChecksumMismatch:
+        """The error for a key whose bytes are not those that were stored."""
+        return ChecksumMismatch(f"{key} on node {self.node} is damaged: {how}; remove it and make it anew")
+
+    # -- removing
+
+    def delete(self, key: Key) -> None:
+        """Remove a key, and the folders that it leaves empty. Raises KeyNotFound."""
+        if not self.unlink(key):
+            raise self.not_found(key)
+        self.prune(self.path_of(key))
+
+    def unlink(self, key: Key) -> bool:
+        """Remove a key but leave its folders; whether it was there. The only place a key vanishes."""
+        try:
+            os.unlink(self.path_of(key))
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            return False
+        except OSError as exc:
+            raise StorageError(f"can not remove {key} on node {self.node}: {exc.strerror}") from exc
+        return True
+
+    def prune(self, path: str) -> None:
+        """Remove the empty folders above `path`."""
+        folder = os.path.dirname(path)
+        while len(folder) > len(self.keys_path):
+            try:
+                os.rmdir(folder)
+            except OSError:
+                return
+            folder = os.path.dirname(folder)
+
+    # -- space and errors
+
+    def require_space(self, wanted_bytes: int, what: str) -> None:
+        """Raises NoSpace where `wanted_bytes` can not fit now."""
+        status = os.statvfs(self.root)
+        free = status.f_bavail * status.f_frsize
+        if wanted_bytes > free:
+            raise NoSpace(
+                f"node {self.node} has {free / 1e9:.1f} GB free, needs {wanted_bytes / 1e9:.1f} for {what}"
+            )
+
+    @contextmanager
+    def disk_errors(self, what: str) -> Iterator[None]:
+        """Name the node and the reason when the file system refuses."""
+        try:
+            yield
+        except S4Error:
+            raise
+        except OSError as exc:
+            if exc.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise NoSpace(f"node {self.node}: {what}: its disk is full") from exc
+            if exc.errno == errno.ENAMETOOLONG:
+                raise KeyInvalid(f"node {self.node}: {what}: its path is too long") from exc
+            raise StorageError(f"node {self.node}: {what}: {exc.strerror}") from exc
+
+
+class Verified:
+    """Files whose checksum was found right, by inode, time of change and size; the oldest go first.
+
+    Any write, and any change of the attributes, moves the time of change: it can not be set back.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._seen: OrderedDict[tuple[int, int, int], None] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def add(self, status: os.stat_result) -> None:
+        """Remember the file as it is now."""
+        with self._lock:
+            self._seen[_fingerprint(status)] = None
+            if len(self._seen) > self._limit:
+                self._seen.popitem(last=False)
+
+    def __contains__(self, status: os.stat_result) -> bool:
+        return _fingerprint(status) in self._seen
+
+
+def _fingerprint(status: os.stat_result) -> tuple[int, int, int]:
+    return status.st_ino, status.st_ctime_ns, status.st_size
+
+
+def _remove_empty_folders(path: str) -> bool:
+    """Remove `path` if nothing but empty folders is in it; whether it is gone."""
+    for folder, _, _ in os.walk(path, topdown=False):
+        try:
+            os.rmdir(folder)
+        except OSError:
+            return False
+    return True
+
+
+def write_all(fd: int, data: bytes | bytearray | memoryview, offset: int) -> None:
+    """pwrite until every byte is written."""
+    view = memoryview(data)
+    while view:
+        count = os.pwrite(fd, view, offset)
+        view = view[count:]
+        offset += count

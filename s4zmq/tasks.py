@@ -1,0 +1,229 @@
+"""One run of a job's command on one input: map, map-to-n, map-from-n.
+
+A task ends in outputs that are visible, or in an error with nothing left. How many run at once, and
+what becomes of a failed one, is the job's business.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import NamedTuple
+
+from . import scratch
+from .checksum import digest_of_file
+from .commandtext import tail_of
+from .errors import Cancelled, CommandFailed, KeyInvalid, S4Error
+from .inputs import Item, members_of
+from .keys import Folder, Key, show
+from .limits import PARCEL_MAX_FILES
+from .placement import Roster
+from .shell import Command, Outcome, Shell, Switch
+from .shuffle import Output, Shipment, Shuffle
+from .sorting import sorted_lines
+from .store import Stamp, Store
+
+
+class Workshop(NamedTuple):
+    """What a node gives its tasks."""
+
+    node: str
+    roster: Roster
+    store: Store
+    shell: Shell
+    shuffle: Shuffle
+
+
+class Order(NamedTuple):
+    """What is the same for all tasks of a job."""
+
+    job: bytes
+    outdir: Folder
+    command: str
+    shipped: Sequence[str]
+    """Paths of the shipped files."""
+
+    timeout_s: float
+    cancel: Switch
+    slot: Callable[[], AbstractContextManager[None]]
+    """Makes a context that holds one of the slots for commands."""
+
+
+def run_task(kind: str, shop: Workshop, order: Order, item: Item, attempt: int) -> int:
+    """Run one task; the number of its outputs. Raises S4Error."""
+    identity = b"%b %d %b" % (order.job, attempt, item.path.encode())
+    task = hashlib.blake2b(identity, digest_size=16).digest()
+    return _KINDS[kind](shop, order, item, task)
+
+
+def _map(shop: Workshop, order: Order, item: Item, task: bytes) -> int:
+    key = Key(item.path)
+    with _checked(shop.store, key) as source:
+        _run_to_key(shop, order, item, source, order.outdir.key(item.label), task, str(key))
+    return 1
+
+
+def _map_from_n(shop: Workshop, order: Order, item: Item, task: bytes) -> int:
+    output = order.outdir.key(item.label)
+    paths = shop.store.new_file()
+    try:
+        with os.fdopen(os.dup(paths), "w", encoding="utf-8", newline="\n") as listing:
+            for member in members_of(item.members):
+                with _checked(shop.store, member):
+                    listing.write(shop.store.path_of(member) + "\n")
+        os.lseek(paths, 0, os.SEEK_SET)
+        _run_to_key(shop, order, item, paths, output, task, str(output))
+    finally:
+        os.close(paths)
+    return 1
+
+
+def _run_to_key(
+    shop: Workshop, order: Order, item: Item, stdin: int, output: Key, task: bytes, subject: str
+) -> None:
+    """Run the command with stdout to a file without a name, and commit that as `output`."""
+    sink = shop.store.new_file()
+    try:
+        with scratch.command_folder(shop.store, order.shipped) as folder:
+            name = item.label.rpartition("/")[2]
+            _run(shop, order, Command(order.command, name, subject, folder), stdin, sink)
+        with shop.store.disk_errors(f"can not read what was made for {output}"):
+            size, digest = digest_of_file(sink)
+        shop.store.commit(sink, output, Stamp(size, digest, task))
+    finally:
+        os.close(sink)
+
+
+def _map_to_n(shop: Workshop, order: Order, item: Item, task: bytes) -> int:
+    key = Key(item.path)
+    listing = shop.store.new_file()
+    try:
+        with scratch.command_folder(shop.store, order.shipped) as folder:
+            with _checked(shop.store, key) as source:
+                command = Command(order.command, key.name, str(key), folder)
+                _run(shop, order, command, source, listing)
+            outputs = _outputs(shop, order, item, folder, listing)
+            return _ship(shop, order, outputs, task)
+    finally:
+        os.close(listing)
+
+
+def _ship(shop: Workshop, order: Order, outputs: Iterator[Output], task: bytes) -> int:
+    """Send every output to its owner and make them visible together; how many."""
+    shipment = Shipment(shop.shuffle, task, order.cancel)
+    waiting: dict[str, list[Output]] = {}
+    count = 0
+    try:
+        for output in outputs:
+            count += 1
+            owner = shop.roster.owner(output.key.name)
+            parcel = waiting.setdefault(owner, [])
+            parcel.append(output)
+            if len(parcel) == PARCEL_MAX_FILES:
+                shipment.send(owner, waiting.pop(owner))
+        for owner, parcel in waiting.items():
+            shipment.send(owner, parcel)
+        shipment.commit()
+    except BaseException:
+        shipment.abort()
+        raise
+    return count
+
+
+def _outputs(shop: Workshop, order: Order, item: Item, folder: str, listing: int) -> Iterator[Output]:
+    """The files that a command printed, checked, by name."""
+    shipped = {os.path.basename(path) for path in order.shipped}
+    below = Folder(f"{order.outdir.path}{item.label}/")
+    before = ""
+    for line in sorted_lines(_printed(listing), shop.store.tmp_path):
+        name, _, printed = line.partition("\0")
+        if name == before:
+            raise _bad_output(item, printed, "two printed files have this name")
+        before = name
+        path = os.path.join(folder, printed)
+        status = _plain_file(item, folder, path, printed)
+        if name in shipped and os.path.dirname(path) == folder:
+            raise _bad_output(item, printed, "it is a file that was shipped with --file")
+        os.chmod(path, 0o600)
+        yield Output(below.key(name), path, status.st_size)
+
+
+def _printed(listing: int) -> Iterator[str]:
+    """A line `name NUL path` for each path that a command printed; blank lines are ignored."""
+    with os.fdopen(os.dup(listing), "r", encoding="utf-8", errors="strict", newline="\n") as file:
+        file.seek(0)
+        try:
+            for line in file:
+                printed = line.rstrip("\n")
+                if printed.strip():
+                    yield f"{os.path.basename(printed)}\0{printed}"
+        except UnicodeDecodeError:
+            raise KeyInvalid("the command printed a path that is not UTF-8") from None
+
+
+def _plain_file(item: Item, folder: str, path: str, printed: str) -> os.stat_result:
+    if "\0" in printed:
+        raise _bad_output(item, printed, "it holds a NUL")
+    above = os.path.realpath(os.path.dirname(path))
+    if above != folder and not above.startswith(folder + "/"):
+        raise _bad_output(item, printed, "it lies outside the command's folder")
+    try:
+        status = os.lstat(path)
+    except OSError as exc:
+        raise _bad_output(item, printed, (exc.strerror or "it can not be read").lower()) from None
+    if not stat.S_ISREG(status.st_mode):
+        raise _bad_output(item, printed, "it is not a plain file")
+    return status
+
+
+def _bad_output(item: Item, printed: str, why: str) -> CommandFailed:
+    return CommandFailed(
+        f"the command on s4://{item.path} printed {show(printed)!r}, but {why}: map-to-n wants the path"
+        " of a file that it wrote, a line each"
+    )
+
+
+def _run(shop: Workshop, order: Order, command: Command, stdin: int, stdout: int) -> None:
+    """Raises CommandFailed with all that a user needs to find the reason."""
+    with order.slot():
+        outcome = shop.shell.run(
+            command, stdin=stdin, stdout=stdout, cancel=order.cancel, timeout_s=order.timeout_s
+        )
+    if outcome.cancelled:
+        raise Cancelled("the job was ended")
+    if outcome.status or outcome.timed_out:
+        raise command_failed(shop.node, command.key, outcome, order.timeout_s)
+
+
+def command_failed(node: str, key: str, outcome: Outcome, timeout_s: float) -> S4Error:
+    """The error for a command that did not end with status 0."""
+    how = f"ran over its {timeout_s:g} s" if outcome.timed_out else f"failed with status {outcome.status}"
+    tail = tail_of(outcome.stderr)
+    return CommandFailed(
+        f"the command {how} on {key} (node {node})" + (f":\n{tail}" if tail else "; it wrote no stderr"),
+        key=key,
+        node=node,
+        status=outcome.status,
+        stderr=tail,
+    )
+
+
+@contextmanager
+def _checked(store: Store, key: Key) -> Iterator[int]:
+    """A descriptor of a key whose bytes were checked."""
+    fd, _ = store.open_checked(key)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+_KINDS: Mapping[str, Callable[[Workshop, Order, Item, bytes], int]] = {
+    "map": _map,
+    "map-to-n": _map_to_n,
+    "map-from-n": _map_from_n,
+}
+KINDS = tuple(_KINDS)
