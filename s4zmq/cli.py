@@ -257,7 +257,7 @@ def _up(args: Args) -> int:
     from .config import s4_home
     from .embedded import up
 
-    print(up(s4_home(), _number(args, "--nodes", 1, 3)))
+    print(up(s4_home(), _number(args, "--nodes", 1, 0)))
     return 0
 
 

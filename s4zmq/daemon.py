@@ -171,3 +171,7 @@ def bind_errors(address: str) -> Any:
     from .errors import ConfigError, map_errors
 
     return map_errors({zmq.ZMQError: ConfigError}, f"can not listen on {address}")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -66,11 +66,9 @@ class Registry:
 
     def sweep_orphans(self) -> int:
         """Kill and reap what ended commands left behind; how many that were."""
-        with self._lock:
-            markers, leaders = set(self._leaders), set(self._leaders.values())
         count = 0
         for pid in _children(os.getpid()):
-            if pid not in leaders and self._is_orphan(pid, markers):
+            if self._is_orphan(pid):
                 with suppress(ProcessLookupError, PermissionError):
                     os.kill(pid, signal.SIGKILL)
                 with suppress(ChildProcessError):
@@ -78,14 +76,19 @@ class Registry:
                 count += 1
         return count
 
-    def _is_orphan(self, pid: int, running: set[str]) -> bool:
+    def _is_orphan(self, pid: int) -> bool:
+        """Asks what runs now, after `pid` was seen: a command is registered before it starts."""
         marker = _marker_of(pid)
+        with self._lock:
+            markers, leaders = set(self._leaders), set(self._leaders.values())
+        if pid in leaders:
+            return False
         if marker.startswith(self._tag):
-            return marker not in running
-        if 0 in self._leaders.values():
+            return marker not in markers
+        if 0 in leaders:
             return False  # a command is being started: this may be it, before its exec
         # No marker to be read: a zombie, or one that scrubbed its environment.
-        return _is_zombie(pid) or not self._leaders
+        return _is_zombie(pid) or not leaders
 
     def kill_left_over(self) -> None:
         """At the start of a node: end what an earlier one on this data folder left running."""
