@@ -246,10 +246,10 @@ def _health(args: Args) -> int:
     status = 0
     with _client(args) as client:
         for health in client.health():
-            print(f"{'unhealthy' if health.reason else 'healthy'}: {health.node}")
+            print(f"{'healthy' if health.is_healthy else 'unhealthy'}: {health.node}")
             if health.reason:
-                print(f"s4: {health.reason}", file=sys.stderr)
-                status = 1
+                print(f"s4: {health.node}: {health.reason}", file=sys.stderr)
+            status = status if health.is_healthy else 1
     return status
 
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from . import sockets, wire
 from .codec import Body, error_of
 from .config import Config
-from .courier import Courier, unreachable
+from .courier import Courier
 from .errors import KeyNotFound, NodeUnreachable, S4Error
 from .keys import Key
 from .limits import EVAL_WINDOW, HEALTH_TIMEOUT_S
@@ -29,8 +29,9 @@ class Health(NamedTuple):
     """What one node answered."""
 
     node: str
+    is_healthy: bool
     reason: str
-    """"" where it is healthy."""
+    """What the node said against it; "" where it is healthy, or said nothing."""
 
 
 class Client:
@@ -38,7 +39,8 @@ class Client:
 
     def __init__(self, config: Config) -> None:
         self.roster = config.roster
-        self.courier = Courier(config.roster, sockets.new_context())
+        self._context = sockets.new_context()
+        self.courier = Courier(config.roster, self._context)
         self._has_work = False
 
     def __enter__(self) -> Client:
@@ -48,6 +50,7 @@ class Client:
         if kind is not None and self._has_work:
             self.end_session()
         self.courier.close()
+        self._context.term()
 
     def owner(self, key: Key) -> str:
         """The node that holds `key`."""
@@ -82,7 +85,7 @@ class Client:
         until = time.monotonic() + HEALTH_TIMEOUT_S
         while len(answers) < len(self.roster.nodes) and time.monotonic() < until:
             self.courier.step(until - time.monotonic())
-        return [Health(node, answers.get(node, unreachable(node).text)) for node in self.roster.nodes]
+        return [Health(node, answers.get(node) == "", answers.get(node, "")) for node in self.roster.nodes]
 
     def stats(self) -> dict[str, dict[str, int]]:
         """What each node is holding. Raises NodeUnreachable."""

@@ -73,7 +73,7 @@ def wait_until_healthy(home: Path, config: Config) -> None:
     until = time.monotonic() + _START_S
     while True:
         with Client(config) as client:
-            sick = [health.node for health in client.health() if health.reason]
+            sick = [health.node for health in client.health() if not health.is_healthy]
         dead = [node for node in sick if not _running_pid(_folder(home, node))]
         if not sick:
             return
