@@ -289,3 +289,7 @@ COMMANDS: Mapping[str, Callable[[Args], int]] = {
     "down": _down,
     "demo": _demo,
 }
+
+
+if __name__ == "__main__":
+    run()
