@@ -50,7 +50,7 @@ class Client:
         if kind is not None and self._has_work:
             self.end_session()
         self.courier.close()
-        self._context.term()
+        self._context.destroy(linger=0)
 
     def owner(self, key: Key) -> str:
         """The node that holds `key`."""

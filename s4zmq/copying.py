@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from .client import Client, nothing_below
 from .errors import KeyInvalid, LocalFileError, RequestError
 from .gets import Getter, Wanted
-from .keys import SCHEME, Folder, Key, parse_prefix, show
+from .keys import SCHEME, Folder, Key, show
 from .localfiles import local_target, walk_files
 from .printing import write_all
 from .puts import Item, Putter
@@ -94,7 +94,6 @@ def _check_names(source: str, folder: Folder) -> None:
 def get_tree(client: Client, source: str, target: str, resume: bool) -> None:
     """Every key below `source` to below `target`."""
     folder = Folder.parse(source)
-    parse_prefix(str(folder))
     base = target
     if target in (".", "./") and "/" in folder.path.rstrip("/"):
         base = folder.path.rstrip("/").rpartition("/")[2]  # the last folder is kept
@@ -107,4 +106,5 @@ def get_tree(client: Client, source: str, target: str, resume: bool) -> None:
 def _tree_wanted(client: Client, folder: Folder, base: str) -> Iterator[Wanted]:
     for path, size, _ in client.list_keys(folder.path, recursive=True):
         relative = path[len(folder.path) :]
-        yield Wanted(Key(path), os.path.join(base, relative), size)
+        # Parsed again: a node that lies must not write outside the folder either.
+        yield Wanted(Key.parse(SCHEME + path), os.path.join(base, relative), size)

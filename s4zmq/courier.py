@@ -130,6 +130,9 @@ class Courier:
                 self._poller.unregister(watch_fd)
         for data_line in blocked:
             data_line.recheck(data_line.socket in ready)
+        for data_line in list(self._data.values()):
+            if data_line.monitor in ready:
+                self._hang_up_data(data_line)
         for line in list(self._lines.values()):
             if line.socket in ready:
                 self._deliver(line)
@@ -232,8 +235,15 @@ class Courier:
     def data_line(self, address: str) -> DataLine:
         """The PUSH to the data socket at `address` (host:port)."""
         if address not in self._data:
-            self._data[address] = DataLine(address, sockets.dial_data(self.context, address))
+            line = DataLine(address, *sockets.dial_data(self.context, address))
+            self._poller.register(line.monitor, zmq.POLLIN)
+            self._data[address] = line
         return self._data[address]
+
+    def _hang_up_data(self, line: DataLine) -> None:
+        del self._data[line.address]
+        self._poller.unregister(line.monitor)
+        line.close()
 
     def keep_lease(self) -> None:
         """From now on prove to all nodes that this session lives, whatever its thread waits for."""
@@ -252,17 +262,19 @@ class Courier:
             self._lease.stop()
         for line in list(self._lines.values()):
             self._hang_up(line)
-        for data_line in self._data.values():
-            data_line.socket.close()
-        self._data.clear()
+        for data_line in list(self._data.values()):
+            self._hang_up_data(data_line)
 
 
 class DataLine:
     """A PUSH to one node. It refuses rather than queues, and then asks to be polled."""
 
-    def __init__(self, address: str, socket: sockets.Socket) -> None:
+    def __init__(self, address: str, socket: sockets.Socket, monitor: sockets.Socket) -> None:
         self.address = address
         self.socket = socket
+        self.monitor = monitor
+        self.is_lost = False
+        """What was sent may not arrive: transfers that used this line have failed."""
         self.is_blocked = False
         self._was_connected = False
         self._dialled_at = time.monotonic()
@@ -281,6 +293,11 @@ class DataLine:
             return False
         self._was_connected = True
         return True
+
+    def close(self) -> None:
+        """After this the line is lost."""
+        self.is_lost = True
+        sockets.close_data(self.socket, self.monitor)
 
     def recheck(self, is_writable: bool) -> None:
         """After a poll: a line that never connected is tried again, so that its deadline shows."""

@@ -129,6 +129,13 @@ class NodeUnreachable(WorldError):
     exit_status = 3
 
 
+class ConnectionLost(WorldError):
+    """Bytes on their way were lost with a connection. Trying again may help."""
+
+    code = "E_CONNECTION"
+    exit_status = 3
+
+
 class CommandFailed(S4Error):
     """The user's command ended with a status other than 0. `details`: key, node, status, stderr."""
 

@@ -235,6 +235,7 @@ class Jobs:
         self._slots = Slots(slots)
         self._sessions = sessions
         self._later = later
+        self._lock = threading.Lock()
         self._jobs: dict[bytes, Job] = {}
         self._running: set[bytes] = set()
 
@@ -261,7 +262,10 @@ class Jobs:
         missing = [path for path in job.shipped if not os.path.exists(path)]
         if missing:
             raise RequestError(f"the shipped file {os.path.basename(missing[0])} did not arrive")
-        self._running.add(run.job)
+        with self._lock:
+            if job.cancel.is_on:
+                raise Cancelled("the job was ended")
+            self._running.add(run.job)
         job.start(caller, self._close)
 
     def on_cancel(self, request: wire.CancelJob, body: Body, caller: Caller) -> None:
@@ -281,8 +285,10 @@ class Jobs:
         job = self._jobs.get(id)
         if job is None:
             return
-        job.cancel.turn()
-        if id not in self._running:
+        with self._lock:
+            job.cancel.turn()
+            is_running = id in self._running
+        if not is_running:
             self._later(self._close, job)
 
     def _close(self, job: Job) -> None:

@@ -77,7 +77,7 @@ def run_job(
     client.holds_work()
     _plan(client, plan, selection, target.path)
     _ship(client, plan.job, shipped)
-    return _run(client, plan)
+    return _Running(client, plan).run()
 
 
 def _plan(client: Client, plan: wire.Plan, selection: Selection, outdir: str) -> None:
@@ -116,47 +116,61 @@ def _ship(client: Client, job: bytes, shipped: dict[str, str]) -> None:
     putter.put_all(Item(path, name, node) for name, path in shipped.items() for node in client.roster.nodes)
 
 
-def _run(client: Client, plan: wire.Plan) -> Summary:
-    """Start on all nodes; the first failure stops the others."""
-    ended: list[wire.JobDone] = []
-    errors: list[S4Error] = []
-    left = set(client.roster.nodes)
+class _Running:
+    """A job on all nodes: the first failure stops the others, and the end is when all have ended."""
 
-    def stop_others() -> None:
-        for node in left:
-            client.courier.request(node, wire.CancelJob(plan.job), lambda *_: None)
+    def __init__(self, client: Client, plan: wire.Plan) -> None:
+        self._courier = client.courier
+        self._plan = plan
+        self._left = set(client.roster.nodes)
+        self._stopped = False
+        self.ended: list[wire.JobDone] = []
+        self.errors: list[S4Error] = []
 
-    def on_reply_from(node: str) -> Callable[[Any, Body], None]:
+    def run(self) -> Summary:
+        """Start, and wait for every node. Raises the first failure."""
+        for node in sorted(self._left):
+            message = wire.Run(self._plan.job)
+            self._courier.request(node, message, self._on_reply_from(node), resend=False)
+        self._courier.run_until(lambda: not self._left)
+        _raise_failures(self.ended, self.errors, keep_going=self._plan.keep_going)
+        return Summary(
+            sum(reply.done for reply in self.ended),
+            sum(reply.bytes for reply in self.ended),
+            sum(reply.outputs for reply in self.ended),
+        )
+
+    def _on_reply_from(self, node: str) -> Callable[[Any, Body], None]:
         def on_reply(reply: Any, _: Body) -> None:
-            if type(reply) in wire.INTERIM:
-                return
-            left.discard(node)
-            failed = isinstance(reply, S4Error) or reply.failed
-            errors.append(reply) if isinstance(reply, S4Error) else ended.append(reply)
-            if failed and (isinstance(reply, S4Error) or not plan.keep_going) and not stopped:
-                stopped.append(node)
-                stop_others()
+            if type(reply) not in wire.INTERIM:
+                self._left.discard(node)
+                self._on_end(reply)
 
         return on_reply
 
-    stopped: list[str] = []
-    for node in client.roster.nodes:
-        client.courier.request(node, wire.Run(plan.job), on_reply_from(node), resend=False)
-    client.courier.run_until(lambda: not left)
-    _raise_failures(ended, errors)
-    return Summary(
-        sum(reply.done for reply in ended),
-        sum(reply.bytes for reply in ended),
-        sum(reply.outputs for reply in ended),
-    )
+    def _on_end(self, reply: Any) -> None:
+        if isinstance(reply, S4Error):
+            self.errors.append(reply)
+            self._stop_others()
+            return
+        self.ended.append(reply)
+        if reply.failed and not self._plan.keep_going:
+            self._stop_others()
+
+    def _stop_others(self) -> None:
+        if not self._stopped:
+            self._stopped = True
+            for node in self._left:
+                self._courier.request(node, wire.CancelJob(self._plan.job), lambda *_: None)
 
 
-def _raise_failures(ended: Sequence[wire.JobDone], errors: Sequence[S4Error]) -> None:
-    """One error for all that failed: the reasons first, what was merely stopped after them."""
+def _raise_failures(ended: Sequence[wire.JobDone], errors: Sequence[S4Error], *, keep_going: bool) -> None:
+    """The first reason, or with `keep_going` one error that lists all. What was merely stopped
+    because of another's failure is no reason."""
     reasons = [error_of(row) for reply in ended for row in reply.failures]
     reasons += [error for error in errors if not isinstance(error, Cancelled)]
     count = sum(reply.failed for reply in ended)
-    if len(reasons) > 1:
+    if keep_going and len(reasons) > 1:
         text = "\n".join(f"{number}. {error.text}" for number, error in enumerate(reasons, 1))
         raise _same_kind(reasons)(f"{max(count, len(reasons))} inputs failed:\n{text}")
     raise_first(reasons or list(errors))

@@ -62,12 +62,24 @@ def dial_control(context: Context, address: str) -> Socket:
     return socket
 
 
-def dial_data(context: Context, address: str) -> Socket:
-    """A PUSH to one node's PULL. It refuses to queue for a node that is not there."""
+def dial_data(context: Context, address: str) -> tuple[Socket, Socket]:
+    """A PUSH to one node's PULL, and its monitor, which can be read once the connection is lost.
+
+    The PUSH refuses to queue for a node that is not there. It would reconnect by itself and lose
+    what was on its way without a word: the monitor tells.
+    """
     socket = _socket(context, zmq.PUSH, DATA_MAX_BYTES, DATA_HWM)
     socket.setsockopt(zmq.IMMEDIATE, 1)
+    monitor = socket.get_monitor_socket(zmq.EVENT_DISCONNECTED)
     socket.connect(_endpoint(address))
-    return socket
+    return socket, monitor
+
+
+def close_data(socket: Socket, monitor: Socket) -> None:
+    """Close a PUSH and its monitor; either left open would keep the context from ending."""
+    socket.disable_monitor()
+    monitor.close(linger=0)
+    socket.close()
 
 
 def _socket(context: Context, kind: int, max_bytes: int, hwm: int) -> Socket:

@@ -12,8 +12,8 @@ from typing import Any, Protocol
 
 from .checksum import new_digest
 from .codec import Body, Chunk
-from .courier import Courier
-from .errors import LocalFileError, S4Error
+from .courier import Courier, DataLine
+from .errors import ConnectionLost, LocalFileError, S4Error
 from .limits import CHUNK_BYTES
 from .transfer import Outgoing
 from .wire import Credit, Drop, Granted
@@ -42,7 +42,7 @@ class Upload:
         self._source = source
         self._on_end = on_end
         self._outgoing: Outgoing | None = None
-        self._address = ""
+        self._line: DataLine | None = None
         self._held: Body | None = None
         self._ended = False
         self.is_over = False
@@ -54,7 +54,7 @@ class Upload:
     def _on_reply(self, reply: Any, _: Body) -> None:
         if isinstance(reply, Granted):
             self._outgoing = Outgoing(reply.transfer, reply.chunks)
-            self._address = reply.data
+            self._line = self._courier.data_line(reply.data)
             if self.is_over:  # given up before the node had answered
                 self._drop()
         elif isinstance(reply, Credit):
@@ -65,6 +65,8 @@ class Upload:
 
     def pump(self) -> None:
         """Send what credit and the queue allow; never blocks."""
+        if self._line and self._line.is_lost:
+            self.give_up(ConnectionLost(f"the data connection to node {self._node} was lost: try again"))
         try:
             while not self.is_over and not self._ended and self._send_one():
                 pass
@@ -74,15 +76,15 @@ class Upload:
             self.give_up(LocalFileError(f"can not read: {exc.strerror}"))
 
     def _send_one(self) -> bool:
-        outgoing = self._outgoing
-        if outgoing is None or not (outgoing.may_send or self._held is not None):
+        outgoing, line = self._outgoing, self._line
+        if outgoing is None or line is None or not (outgoing.may_send or self._held is not None):
             return False
         data = self._source.read() if self._held is None else self._held
         if data is None:
             return False
         last = not len(data)
         chunk = Chunk(outgoing.transfer, outgoing.sent, last)
-        if not self._courier.data_line(self._address).push(chunk, self._source.digests() if last else data):
+        if not line.push(chunk, self._source.digests() if last else data):
             self._held = data
             return False
         self._held = None

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from .checksum import DIGEST_BYTES
-from .errors import ProtocolError
+from .errors import ConnectionLost, ProtocolError
 
 
 class Piece(NamedTuple):
@@ -47,9 +47,11 @@ class Incoming:
 
     def chunk(self, offset: int, count: int) -> Iterator[Piece]:
         """The pieces of a chunk that arrived. One PUSH to one PULL keeps order, so the next offset
-        is the only good one; a reconnect can lose chunks, and then this raises ProtocolError."""
+        is the only good one; a reconnect can lose chunks, and then this raises ConnectionLost."""
         if offset != self.received:
-            raise ProtocolError(f"a chunk at byte {offset}, expected {self.received}")
+            raise ConnectionLost(
+                f"bytes were lost on their way: {self.received} arrived, then came byte {offset}; try again"
+            )
         if self.credit <= 0 or not count:
             raise ProtocolError("a chunk that was not granted")
         if self.total is not None and offset + count > self.total:

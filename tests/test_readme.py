@@ -1,0 +1,63 @@
+"""Every console block of the README is typed into a shell, in order, and prints what stands there."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from .harness import BIN
+
+README = Path(__file__).parent.parent / "README.md"
+BLOCK = re.compile(r"^```console\n(.*?)^```", re.M | re.S)
+
+
+def examples() -> list[tuple[str, str]]:
+    """(command, expected output) of each `$` line, in order."""
+    found: list[tuple[str, str]] = []
+    for block in BLOCK.findall(README.read_text()):
+        for line in block.splitlines(keepends=True):
+            if line.startswith("$ "):
+                found.append((line[2:], ""))
+            else:
+                found[-1] = (found[-1][0], found[-1][1] + line)
+    return found
+
+
+def pattern_of(expected: str) -> re.Pattern[str]:
+    """`...` stands for anything, over several lines where it stands alone on one."""
+    parts = re.split(r"(^\.\.\.\n|\.\.\.)", expected, flags=re.M)
+    return re.compile(
+        "".join({"...\n": r"(?s:.*)", "...": r"[^\n]+"}.get(part, re.escape(part)) for part in parts)
+    )
+
+
+def test_the_readme_has_examples() -> None:
+    assert len(examples()) > 20
+
+
+def test_the_console_blocks_print_what_the_readme_shows(tmp_path: Path) -> None:
+    environment = {
+        **{name: value for name, value in os.environ.items() if not name.startswith("S4_")},
+        "HOME": str(tmp_path),
+        "PATH": f"{BIN}:{os.environ['PATH']}",
+    }
+    try:
+        for command, expected in examples():
+            done = subprocess.run(
+                ["bash", "-c", command],
+                cwd=tmp_path,
+                env=environment,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                timeout=60,
+                check=False,
+            )
+            if not pattern_of(expected).fullmatch(done.stdout):
+                pytest.fail(f"$ {command}expected:\n{expected}\nprinted:\n{done.stdout}")
+    finally:
+        subprocess.run([BIN / "s4", "down", "--purge"], env=environment, check=True, capture_output=True)
