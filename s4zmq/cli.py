@@ -233,7 +233,7 @@ def _map(args: Args) -> int:
         files=args["--file"],
     )
     with _client(args) as client:
-        run_job(client, kind, args["INDIR"], args["OUTDIR"], args["CMD"], options)
+        run_job(client, kind, args["INDIR"], args["OUTDIR"], args["CMD"], options=options)
     return 0
 
 

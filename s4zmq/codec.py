@@ -157,7 +157,7 @@ def check_for(hint: Any) -> Check:
     return lambda value: (
         type(value) in (list, tuple)
         and len(value) == len(inner)
-        and all(check(item) for check, item in zip(inner, value))
+        and all(check(item) for check, item in zip(inner, value, strict=True))
     )
 
 

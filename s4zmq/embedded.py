@@ -122,8 +122,7 @@ def _start(home: Path, node: str, conf: Path) -> None:
         folder.mkdir(exist_ok=True)
         with open(folder / "log", "ab") as log:
             process = subprocess.Popen(
-                [*_node_command(), "--conf", str(conf), "--port", node.rpartition(":")[2]]
-                + ["--data", str(folder / "data")],
+                _node_command(conf, node, folder / "data"),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -133,8 +132,9 @@ def _start(home: Path, node: str, conf: Path) -> None:
         (folder / "pid").write_text(f"{process.pid}\n")
 
 
-def _node_command() -> list[str]:
-    return [sys.executable, "-m", "s4zmq.daemon"]
+def _node_command(conf: Path, node: str, data: Path) -> list[str]:
+    words = ("--conf", conf, "--port", node.rpartition(":")[2], "--data", data)
+    return [sys.executable, "-m", "s4zmq.daemon", *map(str, words)]
 
 
 def _running_pid(folder: Path) -> int:

@@ -16,7 +16,7 @@ from .checksum import digest_of, digest_of_file, new_digest
 from .client import Client
 from .codec import Body, error_of
 from .courier import Courier
-from .errors import ChecksumMismatch, S4Error
+from .errors import ChecksumMismatch, ProtocolError, S4Error
 from .keys import Key
 from .limits import BATCH_MAX_BYTES, CHUNK_BYTES, INLINE_MAX_BYTES, REQUEST_WINDOW, WINDOW_CHUNKS
 from .localfiles import NewFile, open_to_read, write_file
@@ -38,7 +38,7 @@ class Download:
     """One large value as a window of ranges, delivered in order."""
 
     def __init__(
-        self, courier: Courier, node: str, key: Key, size: int, digest: bytes, write: Write
+        self, courier: Courier, node: str, key: Key, *, size: int, digest: bytes, write: Write
     ) -> None:
         self._courier = courier
         self._node = node
@@ -124,14 +124,14 @@ class Getter:
         """One value to `write`, in order. Raises ChecksumMismatch at the end of wrong bytes."""
         node = self._client.owner(key)
         reply, body = self._courier.ask(node, wire.Get([str(key)], True))
-        _raise_failures(reply)
+        _raise_failures(reply, 1)
         size, digest, inline = reply.entries[0]
         if inline:
             if len(body) != size or digest_of(body) != digest:
                 raise damaged(key, node)
             write(body)
             return
-        download = Download(self._courier, node, key, size, digest, write)
+        download = Download(self._courier, node, key, size=size, digest=digest, write=write)
         download.start()
         self._courier.run_until(lambda: download.is_over)
         download.finish()
@@ -189,7 +189,7 @@ class Getter:
             try:
                 if isinstance(reply, S4Error):
                     raise reply
-                _raise_failures(reply)
+                _raise_failures(reply, len(batch))
                 self._on_values(node, batch, reply, body) if inline else self._compare(node, batch, reply)
             except S4Error as error:
                 self._errors.append(error)
@@ -201,7 +201,7 @@ class Getter:
         """Resuming: leave alone what is here with the right bytes, and ask for the rest."""
         missing = [
             item
-            for item, (size, digest, _) in zip(batch, reply.entries)
+            for item, (size, digest, _) in zip(batch, reply.entries, strict=True)
             if not _has_digest(item.path, size, digest)
         ]
         self.skipped += len(batch) - len(missing)
@@ -210,7 +210,7 @@ class Getter:
 
     def _on_values(self, node: str, batch: list[Wanted], reply: wire.Values, body: Body) -> None:
         values, offset = memoryview(body), 0
-        for item, (size, digest, inline) in zip(batch, reply.entries):
+        for item, (size, digest, inline) in zip(batch, reply.entries, strict=True):
             if not inline:
                 self._start(node, item, size, digest)
                 continue
@@ -223,7 +223,7 @@ class Getter:
 
     def _start(self, node: str, item: Wanted, size: int, digest: bytes) -> None:
         file = NewFile(item.path)
-        download = Download(self._courier, node, item.key, size, digest, file.write)
+        download = Download(self._courier, node, item.key, size=size, digest=digest, write=file.write)
         self._downloads.append((download, file))
         download.start()
 
@@ -257,9 +257,11 @@ def _has_digest(path: str, size: int, digest: bytes) -> bool:
         os.close(fd)
 
 
-def _raise_failures(reply: wire.Values) -> None:
+def _raise_failures(reply: wire.Values, asked: int) -> None:
     for row in reply.failures:
         raise error_of(row)
+    if len(reply.entries) != asked:
+        raise ProtocolError(f"{asked} keys were asked for, {len(reply.entries)} answered")
 
 
 def damaged(key: Key, node: str) -> ChecksumMismatch:

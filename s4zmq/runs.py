@@ -53,6 +53,7 @@ def run_job(
     indir: str,
     outdir: str,
     command: str,
+    *,
     options: JobOptions = JobOptions(),
 ) -> Summary:
     """Run `kind` (map, map-to-n or map-from-n) to its end. Raises the first failure, after all

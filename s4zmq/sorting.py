@@ -39,7 +39,12 @@ def _merged(run: list[str], source: Iterator[str], folder: str, run_lines: int) 
 
 
 def _spill(run: list[str], folder: str) -> IO[str]:
-    file = tempfile.TemporaryFile("w+", dir=folder, encoding="utf-8", newline="\n")
+    file = tempfile.TemporaryFile(  # noqa: SIM115 - closed when the merge ends
+        "w+",
+        dir=folder,
+        encoding="utf-8",
+        newline="\n",
+    )
     file.writelines(f"{line}\n" for line in run)
     file.seek(0)
     return file

@@ -81,7 +81,7 @@ class Staging:
         sizes = [size for _, size in offer.entries]
         self._store.require_space(sum(sizes), f"a parcel of {len(keys)} outputs")
         folder = self._require(offer.task, caller.session)
-        sink = ParcelSink(self, folder, offer.task, offer.parcel, keys, sizes)
+        sink = ParcelSink(self, folder, offer.task, offer.parcel, keys=keys, sizes=sizes)
         if not offer.inline:
             self._inbox.open(sizes, sink, caller)
             return
@@ -227,6 +227,7 @@ class ParcelSink:
         folder: str,
         task: bytes,
         parcel: int,
+        *,
         keys: Sequence[Key],
         sizes: Sequence[int],
     ) -> None:
@@ -276,10 +277,10 @@ class ParcelSink:
         while self._index < len(self._keys) - 1:
             self._next()
         self._close_one()
-        for key, ours, theirs in zip(self._keys, self._digests, digests):
+        for key, ours, theirs in zip(self._keys, self._digests, digests, strict=True):
             if ours != theirs or len(theirs) != DIGEST_BYTES:
                 raise ChecksumMismatch(f"{key} was damaged on its way between nodes")
-        rows = [Row(*row) for row in zip(self._keys, self._sizes, self._digests)]
+        rows = [Row(*row) for row in zip(self._keys, self._sizes, self._digests, strict=True)]
         self._staging.staged(self._task, self._parcel, rows)
         return wire.Staged()
 

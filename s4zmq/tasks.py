@@ -62,7 +62,8 @@ def run_task(kind: str, shop: Workshop, order: Order, item: Item, attempt: int) 
 def _map(shop: Workshop, order: Order, item: Item, task: bytes) -> int:
     key = Key(item.path)
     with _checked(shop.store, key) as source:
-        _run_to_key(shop, order, item, source, order.outdir.key(item.label), task, str(key))
+        output = order.outdir.key(item.label)
+        _run_to_key(shop, order, item, task, stdin=source, output=output, subject=str(key))
     return 1
 
 
@@ -75,14 +76,14 @@ def _map_from_n(shop: Workshop, order: Order, item: Item, task: bytes) -> int:
                 with _checked(shop.store, member):
                     listing.write(shop.store.path_of(member) + "\n")
         os.lseek(paths, 0, os.SEEK_SET)
-        _run_to_key(shop, order, item, paths, output, task, str(output))
+        _run_to_key(shop, order, item, task, stdin=paths, output=output, subject=str(output))
     finally:
         os.close(paths)
     return 1
 
 
 def _run_to_key(
-    shop: Workshop, order: Order, item: Item, stdin: int, output: Key, task: bytes, subject: str
+    shop: Workshop, order: Order, item: Item, task: bytes, *, stdin: int, output: Key, subject: str
 ) -> None:
     """Run the command with stdout to a file without a name, and commit that as `output`."""
     sink = shop.store.new_file()
