@@ -254,10 +254,13 @@ def _health(args: Args) -> int:
 
 
 def _up(args: Args) -> int:
-    from .config import s4_home
+    from .config import embedded_conf, find_conf, s4_home
     from .embedded import up
 
     print(up(s4_home(), _number(args, "--nodes", 1, 0)))
+    conf, found = embedded_conf(s4_home()), find_conf(None)
+    if found != conf:
+        print(f"note: other commands use {found}; for these nodes say -c {conf}", file=sys.stderr)
     return 0
 
 

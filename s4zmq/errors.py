@@ -165,8 +165,11 @@ def from_code(code: str, text: str, details: Mapping[str, Any]) -> S4Error:
 
 
 @contextmanager
-def map_errors(table: Mapping[type[Exception], type[S4Error]], what: str) -> Iterator[None]:
-    """Translate foreign exceptions at the edge: the first class of `table` that fits wins."""
+def map_errors(table: Mapping[Any, type[S4Error]], what: str) -> Iterator[None]:
+    """Translate foreign exceptions at the edge: the first class of `table` that fits wins.
+
+    An S4Error passes as it is.
+    """
     try:
         yield
     except tuple(table) as exc:
