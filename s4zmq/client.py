@@ -64,6 +64,7 @@ class Client:
     def end_session(self) -> None:
         """Have every node tear down what it holds for this session; those that do not answer in
         time will, when the lease runs out. Never raises."""
+        self.courier.forget()
         left = set(self.roster.nodes)
         for node in self.roster.nodes:
             self.courier.request(node, wire.Close(), _discard_from(left, node))

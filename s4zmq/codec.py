@@ -106,10 +106,18 @@ def _message(cls: Any, fields: dict[str, Any]) -> Any:
                 raise ProtocolError(f"{wire.OPS[cls]} without its field {name}")
             values.append(cls._field_defaults[name])
             continue
-        if not check(fields[name]):
+        if not check(fields[name]) or not _has_its_length(name, fields[name]):
             raise ProtocolError(f"{wire.OPS[cls]}: the field {name} has the wrong type or range")
         values.append(fields[name])
     return cls(*values)
+
+
+_LENGTHS = {"writer": (16,), "task": (16,), "transfer": (16,), "job": (0, 16)}
+
+
+def _has_its_length(name: str, value: Any) -> bool:
+    """Ids are 16 bytes: a shorter one would be padded where it is stored, and not be found again."""
+    return name not in _LENGTHS or len(value) in _LENGTHS[name]
 
 
 # -- types of fields, from the annotations of `wire`

@@ -151,6 +151,8 @@ class Courier:
                 self._fail(line, type(error)(f"node {line.node}: {error.text}"))
                 return
             self._on_message(line, envelope, body)
+            if line.socket.closed:  # the message was a refusal of all that we say
+                return
 
     def _on_message(self, line: Line, envelope: codec.Envelope, body: Body) -> None:
         message = envelope.message
@@ -231,6 +233,11 @@ class Courier:
         self._lines.pop(line.node, None)
         self._poller.unregister(line.socket)
         line.socket.close()
+
+    def forget(self) -> None:
+        """Nobody wants the replies any more that are on their way."""
+        for line in self._lines.values():
+            line.pending.clear()
 
     def data_line(self, address: str) -> DataLine:
         """The PUSH to the data socket at `address` (host:port)."""

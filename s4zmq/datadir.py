@@ -9,12 +9,12 @@ from __future__ import annotations
 import fcntl
 import os
 import re
-import shutil
 from pathlib import Path
 
 from .errors import ConfigError, StorageError, map_errors
 from .placement import Roster
 from .store import XATTR, Store
+from .trees import remove_tree
 
 _UNSAFE_PATH = re.compile(r"""[\s'"\\]""")
 
@@ -64,17 +64,18 @@ def _check_roster(root: Path, node: str, roster: Roster) -> None:
 
 def _sweep(tmp: Path) -> None:
     """Remove what a crash left unfinished."""
-    for entry in os.scandir(tmp):
-        if entry.is_dir(follow_symlinks=False):
-            shutil.rmtree(entry.path)
+    for name in os.listdir(tmp):
+        path = tmp / name
+        if path.is_dir() and not path.is_symlink():
+            remove_tree(str(path))
         else:
-            os.unlink(entry.path)
+            path.unlink()
 
 
 def _check_attributes(root: Path) -> None:
     """The same calls that a commit makes: a nameless file and a user attribute on it."""
     try:
-        fd = os.open(root / "tmp", os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o444)
+        fd = os.open(root / "tmp", os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600)
         try:
             os.setxattr(fd, XATTR, b"\0")
         finally:

@@ -137,7 +137,7 @@ class ConnectionLost(WorldError):
 
 
 class CommandFailed(S4Error):
-    """The user's command ended with a status other than 0. `details`: key, node, status, stderr."""
+    """The user's command ended with a status other than 0. `details`: key, node, status."""
 
     code = "E_COMMAND"
 

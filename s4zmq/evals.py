@@ -16,6 +16,7 @@ from .caller import Caller
 from .codec import Body
 from .commandtext import check_command
 from .errors import Cancelled, InternalError, NodeBusy, ProtocolError, S4Error
+from .keys import Key
 from .keyserver import KeyServer
 from .limits import EVAL_WINDOW, MAX_EVALS
 from .sessions import Sessions
@@ -70,12 +71,14 @@ class Evals:
             raise ProtocolError(f"eval: a window of 1 to {EVAL_WINDOW}")
         key = self._keys.own_key(request.key)
         fd, _ = self._store.open_checked(key)
-        threading.Thread(
-            target=self._run,
-            args=(request, str(key), key.name, fd, caller),
-            name="eval",
-            daemon=True,
-        ).start()
+        flow = self._flows[caller.session, caller.id] = _Flow(request.window)
+        args = (request, key, fd, flow, caller)
+        try:
+            threading.Thread(target=self._run, args=args, name="eval", daemon=True).start()
+        except BaseException:
+            del self._flows[caller.session, caller.id]
+            os.close(fd)
+            raise
 
     def on_allow(self, allow: wire.Allow, caller: Caller) -> None:
         """The client has taken some output."""
@@ -86,15 +89,15 @@ class Evals:
     def __len__(self) -> int:
         return len(self._flows)
 
-    def _run(self, request: wire.Eval, key: str, name: str, fd: int, caller: Caller) -> None:
-        token, cancel, flow = (caller.session, caller.id), Switch(), _Flow(request.window)
-        self._flows[token] = flow
-
+    def _run(self, request: wire.Eval, key: Key, fd: int, flow: _Flow, caller: Caller) -> None:
+        token, cancel = (caller.session, caller.id), Switch()
         reply: object
         try:
             self._sessions.own(caller.session, token, cancel.turn)
             with cancel.heard_by(flow.cancel), scratch.command_folder(self._store, ()) as folder:
-                reply = self._execute(Command(request.command, name, key, folder), fd, flow, cancel, caller)
+                reply = self._execute(
+                    Command(request.command, key.name, str(key), folder), fd, flow, cancel, caller
+                )
         except S4Error as error:
             reply = error
         except Exception:
@@ -105,7 +108,10 @@ class Evals:
             os.close(fd)
             del self._flows[token]
             cancel.close()
-        caller.fail(reply) if isinstance(reply, S4Error) else caller.answer(reply)
+        if isinstance(reply, S4Error):
+            caller.fail(reply)
+        else:
+            caller.answer(reply)
 
     def _execute(
         self, command: Command, stdin: int, flow: _Flow, cancel: Switch, caller: Caller

@@ -71,11 +71,12 @@ class Inbox(threading.Thread):
         transfer = os.urandom(16)
         chunks = max(1, min(WINDOW_CHUNKS, INBOX_CHUNKS // (len(self._arrivals) + 1)))
         self._arrivals[transfer] = _Arrival(Incoming(sizes, chunks), sink, caller)
-        self._sessions.own(
-            caller.session,
-            transfer,
-            lambda: self.discard(transfer, Cancelled("the transfer was ended")),
-        )
+        ended = Cancelled("the transfer was ended")
+        try:
+            self._sessions.own(caller.session, transfer, lambda: self.discard(transfer, ended))
+        except BaseException:
+            del self._arrivals[transfer]
+            raise
         caller.answer(Granted(transfer, chunks, self.address))
 
     def discard(self, transfer: bytes, error: S4Error | None = None) -> None:

@@ -1,7 +1,7 @@
 """Jobs on one node: planned, run by a few threads, and torn down in one place.
 
-    Plan ---> planned ---> Run ---> running ---> JobDone
-                 \\                     \\------> Failure     (a failed task, CancelJob, a lost lease)
+    Plan ---> planned ---> Run ---> running ---> JobDone     (with what failed, if anything did)
+                 \\                     \\------> Failure     (CancelJob, a lost lease)
                   \\---> gone                                 in each case nothing is left but outputs
 
 The client has Run a job only when every node has planned it, so a conflict anywhere is found before
@@ -34,10 +34,11 @@ from .inputs import Count, Item, count_groups, count_map, group_items, map_items
 from .keys import Selection, parse_indir
 from .limits import MAX_FAILURES_KEPT, MAX_JOBS, MAX_SHIPPED_FILES
 from .listing import holds_key
-from .scratch import remove_tree, shipped_folder
+from .scratch import shipped_folder
 from .sessions import Sessions
 from .shell import Switch
 from .tasks import KINDS, Order, Workshop, run_task
+from .trees import remove_tree
 
 log = logging.getLogger(__name__)
 
@@ -65,7 +66,7 @@ class Slots:
         finally:
             with self._changed:
                 self._free += 1
-                self._changed.notify()
+                self._changed.notify_all()
 
     def _wake(self) -> None:
         with self._changed:
@@ -160,7 +161,8 @@ class Job:
         try:
             for attempt in range(self.plan.retries + 1):
                 try:
-                    outputs = run_task(self.plan.kind, self._shop, order, item, attempt)
+                    with self._shop.store.disk_errors(f"the task of s4://{item.path} failed"):
+                        outputs = run_task(self.plan.kind, self._shop, order, item, attempt)
                 except S4Error as error:
                     if attempt < self.plan.retries and _may_retry(error) and not self.cancel.is_on:
                         continue
@@ -246,13 +248,28 @@ class Jobs:
         if len(plan.files) > MAX_SHIPPED_FILES:
             raise RequestError(f"more than {MAX_SHIPPED_FILES} shipped files")
         job = Job(plan, caller.session, self._shop, self._slots)
-        planned = job.count()
-        if job.shipped:
-            with self._shop.store.disk_errors("can not make a folder for shipped files"):
-                os.mkdir(job.folder)
-        self._jobs[plan.job] = job
-        self._sessions.own(caller.session, plan.job, lambda: self.stop(plan.job))
+        try:
+            planned = job.count()
+            if job.shipped:
+                with self._shop.store.disk_errors("can not make a folder for shipped files"):
+                    os.mkdir(job.folder)
+            self._register(job)
+        except BaseException:
+            job.close()
+            raise
         caller.answer(planned)
+
+    def _register(self, job: Job) -> None:
+        id = job.plan.job
+        with self._lock:
+            if id in self._jobs:
+                raise ProtocolError("a job with this id is planned already")
+            self._jobs[id] = job
+        try:
+            self._sessions.own(job.session, id, lambda: self.stop(id))
+        except BaseException:
+            del self._jobs[id]
+            raise
 
     def on_run(self, run: wire.Run, body: Body, caller: Caller) -> None:
         """Start a planned job; the reply comes at its end."""

@@ -6,7 +6,9 @@ Text that is not valid never becomes a `Key`, so whoever holds one need not chec
 
 from __future__ import annotations
 
+import itertools
 import re
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from .errors import KeyInvalid
@@ -191,28 +193,65 @@ def show(text: str) -> str:
 
 def glob_to_regex(pattern: str) -> re.Pattern[str]:
     """A glob over a path, where no wildcard crosses a slash. Raises KeyInvalid for a bad `[...]`."""
-    parts: list[str] = []
-    rest = pattern
-    while rest:
-        token, rest = _next_token(rest, pattern)
-        parts.append(token)
+    numbers = itertools.count()
     try:
-        return re.compile("".join(parts))
+        parts = [_component_regex(part, numbers) for part in pattern.split("/")]
+        return re.compile("/".join(parts))
     except re.error as exc:
         raise KeyInvalid(f"the glob {show(pattern)} can not be read: {exc}") from exc
 
 
-def _next_token(rest: str, pattern: str) -> tuple[str, str]:
-    """The regular expression of the first item of the glob `rest`, and what follows it."""
+def _component_regex(part: str, numbers: Iterator[int]) -> str:
+    """One component. What stands between two stars is matched where it first fits and never tried
+    elsewhere (a lookahead and a reference to it), so that many stars do not cost exponential time."""
+    first, *rest = _fixed_parts(part)
+    if not rest:
+        return first
+    middle = (f"(?=(?P<g{n}>[^/]*?{fixed}))(?P=g{n})" for n, fixed in zip(numbers, rest[:-1], strict=False))
+    return first + "".join(middle) + "[^/]*" + rest[-1]
+
+
+def _fixed_parts(part: str) -> list[str]:
+    """Regular expressions of what stands before, between and after the stars of a component."""
+    fixed = [""]
+    rest = part
+    while rest:
+        if rest[0] == "*":
+            fixed.append("")
+            rest = rest[1:]
+        else:
+            token, rest = _next_token(rest)
+            fixed[-1] += token
+    return fixed
+
+
+def _next_token(rest: str) -> tuple[str, str]:
+    """The regular expression of one character of the path, and what follows in the glob."""
     head, tail = rest[0], rest[1:]
-    if head == "*":
-        return "[^/]*", tail
     if head == "?":
         return "[^/]", tail
     if head != "[":
         return re.escape(head), tail
-    end = tail.find("]", 2 if tail.startswith("!") else 1)
+    negated = tail.startswith("!")
+    end = tail.find("]", 2 if negated else 1)
     if end < 0:
-        raise KeyInvalid(f"the glob {show(pattern)} has a [ without its ]")
-    body = tail[:end].replace("^", "\\^").replace("!", "^", 1 if tail.startswith("!") else 0)
-    return f"(?!/)[{body}]", tail[end + 1 :]
+        raise re.error("a [ without its ]")
+    body = _class_body(tail[negated:end])
+    return f"(?!/)[{'^' if negated else ''}{body}]", tail[end + 1 :]
+
+
+def _class_body(text: str) -> str:
+    """Characters and ranges of a `[...]`, with nothing special to a regular expression but those."""
+    parts: list[str] = []
+    while text:
+        if len(text) > 2 and text[1] == "-":
+            parts.append(f"{_escape(text[0])}-{_escape(text[2])}")
+            text = text[3:]
+        else:
+            parts.append(_escape(text[0]))
+            text = text[1:]
+    return "".join(parts)
+
+
+def _escape(character: str) -> str:
+    return character if character.isalnum() else f"\\{character}"

@@ -15,7 +15,6 @@ from . import wire
 from .caller import Caller
 from .codec import Body, row_of
 from .errors import (
-    KeyExists,
     KeyInvalid,
     NodeBusy,
     ProtocolError,
@@ -92,8 +91,8 @@ class KeyServer:
     def on_open(self, request: wire.Open, body: Body, caller: Caller) -> None:
         """Start a large value; the inbox answers from here on."""
         target = self._target(request.key, request.job)
-        if not request.job and self._store.exists(Key.parse(request.key)):
-            self._refuse_existing(Key.parse(request.key), request.writer)
+        if not request.job:
+            self._store.refuse_taken(Key.parse(request.key), request.writer)
         self._store.require_space(request.size, str(target))
         sink = ValueSink(self._store, target, request.writer)
         try:
@@ -101,17 +100,6 @@ class KeyServer:
         except BaseException:
             sink.discard()
             raise
-
-    def _refuse_existing(self, key: Key, writer: bytes) -> None:
-        """Say so before a large value travels, unless this is the retry of its own writer."""
-        fd, stamp = self._store.open(key)
-        os.close(fd)
-        if stamp.writer != writer:
-            raise KeyExists(
-                f"{key} already exists; keys are immutable: remove it first, or choose another name",
-                digest=stamp.digest,
-                size=stamp.size,
-            )
 
     def _target(self, name: str, job: bytes) -> Target:
         if job:
@@ -183,6 +171,8 @@ class KeyServer:
 
     def on_occupied(self, request: wire.Occupied, body: Body, caller: Caller) -> None:
         """Which of these folders hold a key?"""
+        if len(request.prefixes) > BATCH_MAX_KEYS:
+            raise ProtocolError(f"occupied: more than {BATCH_MAX_KEYS} prefixes")
         prefixes = [parse_indir(prefix).path for prefix in request.prefixes]
         found = [first_key(self._store, prefix) for prefix in prefixes]
         caller.answer(wire.OccupiedReply([f"s4://{path}" for path in found if path]))
@@ -191,6 +181,8 @@ class KeyServer:
 
     def on_delete(self, request: wire.Delete, body: Body, caller: Caller) -> None:
         """Remove single keys."""
+        if len(request.keys) > BATCH_MAX_KEYS:
+            raise ProtocolError(f"delete: more than {BATCH_MAX_KEYS} keys")
         failures = []
         for index, text in enumerate(request.keys):
             try:
@@ -235,7 +227,7 @@ class _Cursor:
 
 
 class Listings:
-    """Listings under way. A page can be asked for twice, as its first answer may be lost."""
+    """Listings under way. A cursor ends when its last page is given."""
 
     def __init__(self, sessions: Sessions) -> None:
         self._sessions = sessions
@@ -250,9 +242,9 @@ class Listings:
         if len(self._cursors) >= MAX_LISTINGS:
             raise NodeBusy(f"{MAX_LISTINGS} listings are under way on this node: try again")
         number = next(self._numbers)
+        self._sessions.own(session, ("listing", number), lambda: self._drop(number))
         self._cursors[number] = cursor = _Cursor(entries, session)
         cursor.page = wire.Page(rows, number)
-        self._sessions.own(session, ("listing", number), lambda: self._drop(number))
         return cursor.page
 
     def page(self, number: int, index: int) -> wire.Page:

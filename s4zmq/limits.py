@@ -119,11 +119,8 @@ LEASE_INTERVAL_S = 1.5
 LEASE_S = 6.0
 """A session that is silent for this long has lost its client: its work is torn down (10 s are promised)."""
 
-PROGRESS_INTERVAL_S = 0.5
-"""A job reports its counts this often."""
-
 DRAIN_S = 5.0
 """How long SIGTERM lets requests in flight finish."""
 
 TICK_S = 0.5
-"""The control loop looks at its deadlines at least this often."""
+"""The control loop looks at its deadlines, and jobs report their counts, this often."""

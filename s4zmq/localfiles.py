@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import stat
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -53,11 +54,14 @@ def _walk(folder: str, relative: str, above: frozenset[tuple[int, int]]) -> Iter
 def open_to_read(path: str) -> int:
     """A descriptor of a plain file. Raises LocalFileError."""
     with map_errors({OSError: LocalFileError}, f"can not read {path}"):
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        if os.path.isdir(path):
-            os.close(fd)
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a pipe must not block here
+        mode = os.fstat(fd).st_mode
+        if stat.S_ISREG(mode):
+            return fd
+        os.close(fd)
+        if stat.S_ISDIR(mode):
             raise LocalFileError(f"{path} is a folder: copy it with -r")
-        return fd
+        raise LocalFileError(f"{path} is neither a file nor a folder: pipe it into `s4 cp - …`")
 
 
 def local_target(destination: str, name: str) -> str:
@@ -68,21 +72,31 @@ def local_target(destination: str, name: str) -> str:
 
 
 class NewFile:
-    """A local file in the making: write, then `keep` it under its final name, or `discard` it."""
+    """A local file in the making: write, then `keep` it under its final name, or `discard` it.
+
+    A device or a pipe that stands there already is written to as it is, and never replaced.
+    """
 
     def __init__(self, path: str) -> None:
-        """Makes the folders above `path`. Raises LocalFileError."""
-        self.path = path
-        folder = os.path.dirname(path) or "."
-        self._temporary = os.path.join(folder, f".s4-{os.getpid()}-{next(_numbers)}.part")
+        """Makes the folders above `path`; follows a link. Raises LocalFileError."""
+        self.path = os.path.realpath(path) if os.path.islink(path) else path
+        self._temporary = ""
         with map_errors({OSError: LocalFileError}, f"can not write {path}"):
             if os.path.isdir(path):
                 raise LocalFileError(f"can not write {path}: it is a folder")
-            try:
-                self._fd = self._open()
-            except FileNotFoundError:
-                os.makedirs(folder, exist_ok=True)
-                self._fd = self._open()
+            if os.path.exists(path) and not os.path.isfile(path):
+                self._fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+            else:
+                self._make_temporary()
+
+    def _make_temporary(self) -> None:
+        folder = os.path.dirname(self.path) or "."
+        self._temporary = os.path.join(folder, f".s4-{os.getpid()}-{next(_numbers)}.part")
+        try:
+            self._fd = self._open()
+        except FileNotFoundError:
+            os.makedirs(folder, exist_ok=True)
+            self._fd = self._open()
 
     def _open(self) -> int:
         return os.open(self._temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
@@ -97,6 +111,8 @@ class NewFile:
     def keep(self) -> None:
         """Give it its name, in place of an older file. Raises LocalFileError."""
         self._close()
+        if not self._temporary:
+            return
         try:
             with map_errors({OSError: LocalFileError}, f"can not write {self.path}"):
                 os.replace(self._temporary, self.path)
@@ -107,6 +123,8 @@ class NewFile:
     def discard(self) -> None:
         """Leave nothing; harmless after `keep`."""
         self._close()
+        if not self._temporary:
+            return
         try:
             os.unlink(self._temporary)
         except OSError:

@@ -84,6 +84,7 @@ class Node:
         self._drain_until = 0.0
         self._next_tick = 0.0
         self._registry = registry
+        self._store = store
         self._disk = ThreadPoolExecutor(options.disk_threads, thread_name_prefix="disk")
         self._sessions = sessions = Sessions()
         host = options.address.rpartition(":")[0]
@@ -106,7 +107,6 @@ class Node:
             wire.Drop: self._on_drop,
             wire.Allow: lambda allow, _, caller: self._evals.on_allow(allow, caller),
             wire.CancelJob: self._jobs.on_cancel,
-            wire.Settle: lambda settle, _, caller: self._staging.on_settle(settle),
         }
 
     def _slow_handlers(self) -> Mapping[type, Handler]:
@@ -127,6 +127,7 @@ class Node:
             wire.Offer: self._staging.on_offer,
             wire.Commit: self._staging.on_commit,
             wire.Abort: self._staging.on_abort,
+            wire.Settle: self._staging.on_settle,
         }
 
     # -- the loop
@@ -166,7 +167,6 @@ class Node:
             self._check(envelope)
             self._hand_over(envelope.message, body, caller)
         except S4Error as error:
-            self._requests.discard((identity, envelope.id))
             caller.fail(error)
 
     def _check(self, envelope: codec.Envelope) -> None:
@@ -187,20 +187,21 @@ class Node:
         slow = self._slow.get(type(message))
         if slow is None:
             raise ProtocolError(f"{wire.OPS[type(message)]} is not a request")
-        if self._drain_until and not isinstance(message, (wire.Commit, wire.Abort)):
-            raise NodeBusy(f"node {self.address} is shutting down")
-        if len(self._requests) >= MAX_REQUESTS or self._queued_bytes > MAX_QUEUED_BYTES:
-            raise NodeBusy(f"node {self.address} has too much to do: try again")
         token = (caller.identity, caller.id)
         if token in self._requests:
             return  # sent again, but the first one had arrived
+        if self._drain_until and not isinstance(message, (wire.Commit, wire.Abort, wire.Settle)):
+            raise NodeBusy(f"node {self.address} is shutting down")
+        if len(self._requests) >= MAX_REQUESTS or self._queued_bytes > MAX_QUEUED_BYTES:
+            raise NodeBusy(f"node {self.address} has too much to do: try again")
         self._requests.add(token)
         self._count_queued(len(body))
         self._disk.submit(self._on_disk_thread, slow, message, body, caller)
 
     def _on_disk_thread(self, handler: Handler, message: Any, body: Body, caller: Caller) -> None:
         try:
-            handler(message, body, caller)
+            with self._store.disk_errors(wire.OPS[type(message)]):
+                handler(message, body, caller)
         except S4Error as error:
             caller.fail(error)
         except Exception:

@@ -60,6 +60,7 @@ def run_job(
     nodes have ended the job."""
     check_command(command)
     selection, target = Selection.parse(indir), parse_indir(outdir)
+    selection.matcher()  # a bad glob is told before any node is asked
     shipped = {os.path.basename(path): path for path in options.files}
     if len(shipped) < len(options.files):
         raise LocalFileError("two files given with --file have the same name")

@@ -11,13 +11,11 @@ from __future__ import annotations
 
 import itertools
 import os
-import shutil
-import stat
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 from .store import Store
+from .trees import remove_tree
 
 _numbers = itertools.count(1)
 
@@ -45,30 +43,3 @@ def shipped_folder(store: Store, job: bytes) -> str:
 def staged_folder(store: Store, task: bytes) -> str:
     """Where the staged outputs of a task stand."""
     return f"{store.tmp_path}/t-{task.hex()}"
-
-
-def remove_tree(path: str) -> None:
-    """Remove a folder whatever a command did to it; one that is not there is fine."""
-    try:
-        os.rmdir(path)  # most commands leave it empty
-    except FileNotFoundError:
-        return
-    except OSError:
-        shutil.rmtree(path, onerror=_open_up)
-
-
-def _open_up(function: Callable[[str], Any], path: str, _: Any) -> None:
-    """A command took its own rights away (chmod 000): give them back and try once more."""
-    for folder in (os.path.dirname(path), path):
-        try:
-            if stat.S_ISDIR(os.lstat(folder).st_mode):
-                os.chmod(folder, 0o700)
-        except OSError:
-            return
-    try:
-        if os.path.isdir(path) and not os.path.islink(path):
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            os.unlink(path)
-    except OSError:
-        return

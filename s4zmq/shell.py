@@ -11,6 +11,7 @@ import os
 import select
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -19,11 +20,10 @@ from typing import NamedTuple
 
 from .commandtext import check_command
 from .errors import StorageError
-from .limits import STDERR_TAIL_BYTES
+from .limits import EVAL_CHUNK_BYTES, STDERR_TAIL_BYTES
 from .processes import MARKER, Registry, kill_group
 
 _SAFE_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-_READ_BYTES = 256 << 10
 
 
 class Command(NamedTuple):
@@ -59,32 +59,39 @@ class Switch:
     def __init__(self) -> None:
         self.fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self.is_on = False
-        self._listeners: set[Callable[[], None]] = set()
+        self._lock = threading.Lock()
+        self._listeners: dict[object, Callable[[], None]] = {}
 
     def turn(self) -> None:
         """For good."""
-        self.is_on = True
-        with suppress(OSError):
-            os.eventfd_write(self.fd, 1)
-        for listener in list(self._listeners):
+        with self._lock:
+            self.is_on = True
+            if self.fd >= 0:
+                os.eventfd_write(self.fd, 1)
+            listeners = list(self._listeners.values())
+        for listener in listeners:
             listener()
 
     @contextmanager
     def heard_by(self, listener: Callable[[], None]) -> Iterator[None]:
         """While inside, `listener` is called when the switch is turned, or at once if it is on."""
-        self._listeners.add(listener)
+        token = object()  # several may listen with one function
+        with self._lock:
+            self._listeners[token] = listener
         try:
             if self.is_on:
                 listener()
             yield
         finally:
-            self._listeners.discard(listener)
+            with self._lock:
+                del self._listeners[token]
 
     def close(self) -> None:
         """Give the descriptor back; `is_on` stays readable."""
-        fd, self.fd = self.fd, -1
-        if fd >= 0:
-            os.close(fd)
+        with self._lock:
+            fd, self.fd = self.fd, -1
+            if fd >= 0:
+                os.close(fd)
 
 
 class Shell:
@@ -229,7 +236,7 @@ def _feed(fd: int, take: Callable[[bytes], object]) -> bool:
 def _read(fd: int) -> bytes | None:
     """Bytes, b"" at the end, None where nothing is there at the moment."""
     try:
-        return os.read(fd, _READ_BYTES)
+        return os.read(fd, EVAL_CHUNK_BYTES)
     except BlockingIOError:
         return None
 

@@ -10,7 +10,7 @@ in one round trip; a large one as chunks with credit, where small files share a 
     commit(): barrier <------- STAGED <---------------------
               local commit
               ---------------> COMMIT to every peer -------> visible
-              <--------------- OK from all;  SETTLE -------> forgotten
+              <--------------- OK from all; SETTLE --------> forgotten
 """
 
 from __future__ import annotations
@@ -66,20 +66,20 @@ class Shuffle(threading.Thread):
         self.node = node
         self.staging = staging
         self._make_courier = make_courier
-        self._inbox: Mailbox[_Job | wire.Settle] = Mailbox()
+        self._inbox: Mailbox[_Job | None] = Mailbox()
         self._queues: dict[str, deque[_Job]] = {}
         self._in_flight: dict[str, int] = {}
         self._uploads: list[Upload] = []
         self._stopping = False
 
-    def post(self, job: _Job | wire.Settle) -> None:
+    def post(self, job: _Job) -> None:
         """Hand over work; from any thread."""
         self._inbox.put(job)
 
     def stop(self) -> None:
         """End the thread. Tasks that still wait must have been cancelled before."""
         self._stopping = True
-        self._inbox.put(wire.Settle(b""))
+        self._inbox.put(None)
         self.join()
 
     def __len__(self) -> int:
@@ -105,10 +105,8 @@ class Shuffle(threading.Thread):
             courier.close()
             self._inbox.close()
 
-    def _accept(self, courier: Courier, job: _Job | wire.Settle) -> None:
-        if isinstance(job, wire.Settle):
-            for node in self._queues if job.task else ():
-                courier.tell(node, job)
+    def _accept(self, courier: Courier, job: _Job | None) -> None:
+        if job is None:
             return
         courier.keep_lease()
         self._queues.setdefault(job.node, deque()).append(job)
@@ -208,7 +206,9 @@ class Shipment:
                 self._post(owner, wire.Commit(self._task, count))
         self._wait_for(0)
         self._staging.settle(self._task)
-        self._shuffle.post(wire.Settle(self._task))
+        for owner in self._parcels:
+            if owner != self._shuffle.node:  # nobody waits for the answer
+                self._shuffle.post(_Job(owner, wire.Settle(self._task), b"", None, lambda _: None))
 
     def abort(self) -> None:
         """Undo on every node; waits for those that still answer. Never raises."""

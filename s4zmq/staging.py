@@ -27,10 +27,13 @@ from .inbox import Inbox
 from .keys import Key
 from .keyserver import KeyServer
 from .limits import CHUNK_BYTES, PARCEL_MAX_FILES
-from .scratch import remove_tree, staged_folder
+from .scratch import staged_folder
 from .sessions import Sessions
 from .store import Stamp, Store, write_all
 from .transfer import Piece
+from .trees import remove_tree
+
+_ABORTED_REMEMBERED = 10_000
 
 
 class Row(NamedTuple):
@@ -66,7 +69,11 @@ class Staging:
         self._inbox = inbox
         self._sessions = sessions
         self._later = later
+        self._lock = threading.Lock()
         self._tasks: dict[bytes, _Task] = {}
+        self._aborted: dict[bytes, None] = {}
+        """The last aborted tasks, oldest first: requests of one peer run on several threads, so an
+        offer may come after the abort of its task."""
 
     def __len__(self) -> int:
         return len(self._tasks)
@@ -81,14 +88,21 @@ class Staging:
         sizes = [size for _, size in offer.entries]
         self._store.require_space(sum(sizes), f"a parcel of {len(keys)} outputs")
         folder = self._require(offer.task, caller.session)
+        if offer.parcel in self._tasks[offer.task].parcels:
+            caller.answer(wire.Staged())  # sent again: the first answer was lost
+            return
         sink = ParcelSink(self, folder, offer.task, offer.parcel, keys=keys, sizes=sizes)
         if not offer.inline:
             self._inbox.open(sizes, sink, caller)
             return
         if len(offer.digests) != len(keys) or sum(sizes) != len(body):
             raise ProtocolError("offer: the sizes do not add up to the body, or digests are missing")
-        sink.write_whole(memoryview(body))
-        caller.answer(sink.finish(offer.digests))
+        try:
+            sink.write_whole(memoryview(body))
+            reply = sink.finish(offer.digests)
+        finally:
+            sink.discard()
+        caller.answer(reply)
 
     def on_commit(self, commit: wire.Commit, body: Body, caller: Caller) -> None:
         """Make a task visible here."""
@@ -100,9 +114,10 @@ class Staging:
         self.abort(abort.task)
         caller.answer(wire.Ok())
 
-    def on_settle(self, settle: wire.Settle) -> None:
+    def on_settle(self, settle: wire.Settle, body: Body, caller: Caller) -> None:
         """Forget a task that has committed everywhere."""
-        self._later(self.settle, settle.task)
+        self.settle(settle.task)
+        caller.answer(wire.Ok())
 
     def _free_key(self, text: str) -> Key:
         key = self._keys.own_key(text)
@@ -115,12 +130,16 @@ class Staging:
     def _require(self, task: bytes, session: bytes) -> str:
         """Get or make a task; its folder."""
         folder = staged_folder(self._store, task)
-        if task not in self._tasks:
+        with self._lock:
+            if task in self._aborted:
+                raise Cancelled("the task was aborted")  # the offer was overtaken by the abort
+            if task in self._tasks:
+                return folder
+            if session:
+                self._sessions.own(session, task, lambda: self._later(self._on_sender_gone, task))
             with self._store.disk_errors("can not make a folder for staged outputs"):
                 os.makedirs(folder, exist_ok=True)
             self._tasks[task] = _Task(session)
-            if session:
-                self._sessions.own(session, task, lambda: self._later(self._on_sender_gone, task))
         return folder
 
     def _on_sender_gone(self, task: bytes) -> None:
@@ -149,7 +168,7 @@ class Staging:
         path = f"{staged_folder(self._store, task)}/{parcel}.rows"
         with self._store.disk_errors("can not write the list of staged outputs"):
             try:
-                with open(path, "xb") as file:
+                with open(path, "wb") as file:
                     file.write(msgpack.packb([(row.key.path, row.size, row.digest) for row in rows]))
             except FileNotFoundError:
                 raise Cancelled("the task was aborted") from None
@@ -183,7 +202,11 @@ class Staging:
 
     def abort(self, task: bytes) -> None:
         """Remove what is staged, and what a commit made visible. Nothing there is fine."""
-        found = self._tasks.pop(task, None)
+        with self._lock:
+            self._aborted[task] = None
+            if len(self._aborted) > _ABORTED_REMEMBERED:
+                self._aborted.pop(next(iter(self._aborted)))
+            found = self._tasks.pop(task, None)
         if found is None:
             return
         with found.lock:
@@ -262,7 +285,7 @@ class ParcelSink:
         self._close_one()
         self._index += 1
         with self._staging._store.disk_errors("can not make a staged output"):
-            flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC
+            flags = os.O_CREAT | os.O_TRUNC | os.O_WRONLY | os.O_CLOEXEC
             self._fd = os.open(f"{self._base}{self._index}", flags, 0o644)
 
     def _close_one(self) -> None:

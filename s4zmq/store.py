@@ -109,17 +109,17 @@ class Store:
             except FileExistsError:
                 if os.path.isdir(path) and not _remove_empty_folders(path):
                     raise KeyExists(f"{key} is a folder on node {self.node}, so no key") from None
-                if self._made_by(key, stamp.writer):
+                if self.refuse_taken(key, stamp.writer):
                     return False
             except (FileNotFoundError, NotADirectoryError):
                 self._make_folders(key)
         raise StorageError(f"can not store {key} on node {self.node}: its folder vanishes each time")
 
-    def _made_by(self, key: Key, writer: bytes) -> bool:
-        """Raises KeyExists where another writer's value stands. False: it has just been removed."""
+    def refuse_taken(self, key: Key, writer: bytes) -> bool:
+        """Whether `writer` has made `key` already. Raises KeyExists where another one's value stands."""
         try:
-            _, found = self.open(key)
-            os.close(_)
+            fd, found = self.open(key)
+            os.close(fd)
         except KeyNotFound:
             return False
         except ChecksumMismatch:
@@ -135,18 +135,23 @@ class Store:
     def _make_folders(self, key: Key) -> None:
         try:
             os.makedirs(os.path.dirname(self.path_of(key)), exist_ok=True)
+        except FileNotFoundError:
+            return  # another thread has just pruned a part of it: the next try makes it again
         except (FileExistsError, NotADirectoryError):
-            raise KeyExists(
-                f"{key} can not be made: {self._key_above(key)} is a key on node {self.node}, so no folder"
-            ) from None
+            above = self._key_above(key)
+            if above:  # else a folder has just been pruned, as before
+                raise KeyExists(
+                    f"{key} can not be made: {above} is a key on node {self.node}, so no folder"
+                ) from None
 
     def _key_above(self, key: Key) -> str:
+        """The key that stands where a folder of `key` would have to be, or ""."""
         parts = key.path.split("/")
         for count in range(1, len(parts)):
             head = "/".join(parts[:count])
             if os.path.isfile(f"{self.keys_path}/{head}"):
                 return f"s4://{head}"
-        return "a part of its path"
+        return ""
 
     # -- reading
 

@@ -219,7 +219,7 @@ class FilesSource:
 
     def _read_part(self, room: int) -> bytes:
         if self._fd < 0:
-            self._fd = os.open(self._paths[self._index], os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+            self._open_file()
         left = self._sizes[self._index] - self._offset
         data = os.pread(self._fd, min(left, room), self._offset)
         if len(data) < min(left, room):
@@ -229,6 +229,12 @@ class FilesSource:
         if len(data) == left:
             self._next_file()
         return data
+
+    def _open_file(self) -> None:
+        path = self._paths[self._index]
+        self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        if os.fstat(self._fd).st_size != self._sizes[self._index]:
+            raise LocalFileError(f"{path} changed while it was sent")
 
     def _next_file(self) -> None:
         self._digests.append(self._digest.digest())

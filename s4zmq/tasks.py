@@ -139,20 +139,24 @@ def _outputs(shop: Workshop, order: Order, item: Item, folder: str, listing: int
     shipped = {os.path.basename(path) for path in order.shipped}
     below = Folder(f"{order.outdir.path}{item.label}/")
     before = ""
-    for line in sorted_lines(_printed(listing), shop.store.tmp_path):
+    for line in sorted_lines(_printed(shop, item, listing), shop.store.tmp_path):
         name, _, printed = line.partition("\0")
         if name == before:
-            raise _bad_output(item, printed, "two printed files have this name")
+            raise _bad_output(shop, item, printed, "two printed files have this name")
         before = name
         path = os.path.join(folder, printed)
-        status = _plain_file(item, folder, path, printed)
+        status = _plain_file(shop, item, folder, path, printed)
         if name in shipped and os.path.dirname(path) == folder:
-            raise _bad_output(item, printed, "it is a file that was shipped with --file")
+            raise _bad_output(shop, item, printed, "it is a file that was shipped with --file")
         os.chmod(path, 0o600)
-        yield Output(below.key(name), path, status.st_size)
+        try:
+            key = below.key(name)
+        except KeyInvalid as error:
+            raise _bad_output(shop, item, printed, error.text) from None
+        yield Output(key, path, status.st_size)
 
 
-def _printed(listing: int) -> Iterator[str]:
+def _printed(shop: Workshop, item: Item, listing: int) -> Iterator[str]:
     """A line `name NUL path` for each path that a command printed; blank lines are ignored."""
     with os.fdopen(os.dup(listing), "r", encoding="utf-8", errors="strict", newline="\n") as file:
         file.seek(0)
@@ -162,28 +166,28 @@ def _printed(listing: int) -> Iterator[str]:
                 if printed.strip():
                     yield f"{os.path.basename(printed)}\0{printed}"
         except UnicodeDecodeError:
-            raise KeyInvalid("the command printed a path that is not UTF-8") from None
+            raise _bad_output(shop, item, "a path", "it is not UTF-8") from None
 
 
-def _plain_file(item: Item, folder: str, path: str, printed: str) -> os.stat_result:
+def _plain_file(shop: Workshop, item: Item, folder: str, path: str, printed: str) -> os.stat_result:
     if "\0" in printed:
-        raise _bad_output(item, printed, "it holds a NUL")
+        raise _bad_output(shop, item, printed, "it holds a NUL")
     above = os.path.realpath(os.path.dirname(path))
     if above != folder and not above.startswith(folder + "/"):
-        raise _bad_output(item, printed, "it lies outside the command's folder")
+        raise _bad_output(shop, item, printed, "it lies outside the command's folder")
     try:
         status = os.lstat(path)
     except OSError as exc:
-        raise _bad_output(item, printed, (exc.strerror or "it can not be read").lower()) from None
+        raise _bad_output(shop, item, printed, (exc.strerror or "it can not be read").lower()) from None
     if not stat.S_ISREG(status.st_mode):
-        raise _bad_output(item, printed, "it is not a plain file")
+        raise _bad_output(shop, item, printed, "it is not a plain file")
     return status
 
 
-def _bad_output(item: Item, printed: str, why: str) -> CommandFailed:
+def _bad_output(shop: Workshop, item: Item, printed: str, why: str) -> CommandFailed:
     return CommandFailed(
-        f"the command on s4://{item.path} printed {show(printed)!r}, but {why}: map-to-n wants the path"
-        " of a file that it wrote, a line each"
+        f"the command on s4://{item.path} (node {shop.node}) printed {show(printed)!r}, but {why}:"
+        " map-to-n wants the path of a file that it wrote, a line each"
     )
 
 
@@ -208,7 +212,6 @@ def command_failed(node: str, key: str, outcome: Outcome, timeout_s: float) -> S
         key=key,
         node=node,
         status=outcome.status,
-        stderr=tail,
     )
 
 

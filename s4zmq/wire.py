@@ -175,7 +175,7 @@ class List(NamedTuple):
 
 
 class More(NamedTuple):
-    """The next page of a listing; asking for the same page again gives the same page."""
+    """The next page of a listing. The page before can be asked for again until the last was given."""
 
     cursor: int
     page: int
@@ -321,7 +321,7 @@ class JobDone(NamedTuple):
 
 
 class CancelJob(NamedTuple):
-    """Stop the job's commands and remove what they left. Its Run ends with a Failure."""
+    """Stop the job's commands and remove what they left. Its Run gets its final reply after that."""
 
     job: bytes
 
@@ -364,7 +364,7 @@ class Abort(NamedTuple):
 
 
 class Settle(NamedTuple):
-    """Every node has committed the task: it can not be aborted any more. Has no reply."""
+    """Every node has committed the task: it can not be aborted any more."""
 
     task: bytes
 
