@@ -160,7 +160,7 @@ class Cluster:
         *words: object,
         stdin: bytes = b"",
         cwd: Path | None = None,
-        timeout_s: float = 60.0,
+        timeout_s: float = 30.0,
     ) -> subprocess.CompletedProcess[bytes]:
         """Run `s4 WORDS` to its end, whatever its status."""
         return subprocess.run(

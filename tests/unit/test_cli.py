@@ -1,0 +1,126 @@
+"""The command line without a cluster: usage, options, errors, exit statuses."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from s4zmq.cli import COMMANDS, USAGE, main
+
+
+@pytest.fixture(autouse=True)
+def no_cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A home without a conf file; the handler of SIGTERM is put back."""
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("S4_CONF_PATH", raising=False)
+    monkeypatch.delenv("S4_HOME", raising=False)
+    yield tmp_path
+    signal.signal(signal.SIGTERM, before)
+
+
+@pytest.fixture
+def conf(tmp_path: Path) -> str:
+    """A cluster in which nobody listens."""
+    (tmp_path / "conf").write_text("127.0.0.1:1  # nobody\n127.0.0.1:2\n")
+    return str(tmp_path / "conf")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        [],
+        ["no-such"],
+        ["cp", "x"],
+        ["eval", "s4://b/k"],
+        ["map", "a", "b"],
+        ["ls", "--bad"],
+        ["health", "x"],
+    ],
+)
+def test_bad_usage_is_told_and_has_status_2(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(words) == 2
+    printed = capsys.readouterr()
+    assert "Usage:" in printed.err
+    assert printed.out == ""
+
+
+def test_help_and_version_are_data_and_succeed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--help"]) == 0
+    assert capsys.readouterr().out.strip() == USAGE.strip()
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out.startswith("s4zmq ")
+
+
+def test_every_command_is_in_the_usage() -> None:
+    for command in COMMANDS:
+        assert f" {command}" in USAGE or f"| {command}" in USAGE
+
+
+@pytest.mark.parametrize("words", [["ls"], ["health"], ["config"], ["cp", "-", "s4://b/k"]])
+def test_no_cluster_at_all_says_how_to_get_one(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(words) == 1
+    assert capsys.readouterr().err.startswith("s4: no cluster: start one on this machine with `s4 up`")
+
+
+def test_config_prints_the_addresses_in_order(conf: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["-c", conf, "config"]) == 0
+    assert capsys.readouterr().out == "127.0.0.1:1\n127.0.0.1:2\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "said"),
+    [
+        (["cp", "a", "b"], 1, "one of SRC and DST starts with s4://"),
+        (["cp", "s4://b/k", "s4://b/l"], 1, "use `s4 map ... cat`"),
+        (["cp", "-r", "-", "s4://b/"], 1, "- is one stream"),
+        (["cp", "/nonexistent/f", "s4://b/k"], 1, "can not read /nonexistent/f: No such file"),
+        (["cp", "-r", "/nonexistent", "s4://b/"], 1, "/nonexistent"),
+        (["cp", "/etc/hostname", "s4://b/a b"], 1, "holds a space"),
+        (["cp", "-", "s4://b/"], 1, "standard input has no name"),
+        (["ls", "s4://b/a b"], 1, "holds a space"),
+        (["ls", "b"], 1, "does not start with s4://"),
+        (["rm", "s4://b"], 1, "is a bucket, not a key"),
+        (["rm", "-r", "s4://"], 1, "an empty prefix would remove every key"),
+        (["rm", "-r", "s4://b/*"], 1, "holds the character *"),
+        (["eval", "s4://b", "cat"], 255, "is a bucket, not a key"),
+        (["map", "s4://in", "s4://out/", "cat"], 1, "must end in a slash"),
+        (["map", "s4://in/", "s4://out", "cat"], 1, "must end in a slash"),
+        (["map", "s4://in/", "s4://out/", " "], 1, "the command is empty"),
+        (["map", "--jobs", "0", "s4://in/", "s4://out/", "cat"], 1, "--jobs takes a whole number"),
+        (["map", "--retries", "x", "s4://in/", "s4://out/", "cat"], 1, "--retries takes a whole number"),
+        (["map", "--timeout", "-1", "s4://in/", "s4://out/", "cat"], 1, "--timeout takes seconds"),
+        (["map", "--timeout", "nan", "s4://in/", "s4://out/", "cat"], 1, "--timeout takes seconds"),
+        (["up", "--nodes", "0"], 1, "--nodes takes a whole number"),
+    ],
+    ids=lambda value: " ".join(value)[:40] if isinstance(value, list) else "",
+)
+def test_what_makes_no_sense_is_refused_before_a_node_is_asked(
+    conf: str, words: list[str], status: int, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["-c", conf, *words] if words[0] != "up" else words) == status
+    printed = capsys.readouterr()
+    assert printed.err.startswith("s4: ")
+    assert said in printed.err
+    assert (printed.err.count("\n"), printed.out) == (1, "")
+
+
+def test_health_tells_of_every_node_that_does_not_answer(
+    conf: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["-c", conf, "health"]) == 1
+    assert capsys.readouterr().out == "unhealthy: 127.0.0.1:1\nunhealthy: 127.0.0.1:2\n"
+
+
+def test_importing_the_command_line_imports_nothing_slow() -> None:
+    slow = {"zmq", "msgpack", "mmh3", "docopt", "psutil", "boto3", "logging", "subprocess", "asyncio"}
+    script = "import sys; before = set(sys.modules); import s4zmq.cli; print(*set(sys.modules) - before)"
+    done = subprocess.run([sys.executable, "-I", "-c", script], capture_output=True, text=True, check=True)
+    assert not slow & set(done.stdout.split())

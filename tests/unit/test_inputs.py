@@ -1,0 +1,120 @@
+"""Inputs of jobs: counted, handed out once each, largest first, with bounded memory."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from s4zmq import inputs as room
+from s4zmq.inputs import Item, count_groups, count_map, group_items, map_items, members_of
+from s4zmq.keys import Folder, Key, Selection
+from s4zmq.store import Store
+
+from .helpers import put, unfinished
+
+ALL = Selection.parse("s4://in/")
+OUT = Folder.parse("s4://out/")
+
+
+def sized(store: Store, sizes: dict[str, int]) -> None:
+    for path, size in sizes.items():
+        put(store, f"s4://in/{path}", b"x" * size)
+
+
+def test_a_map_counts_keys_and_bytes(store: Store) -> None:
+    sized(store, {"a": 3, "d/b": 5, "c": 0})
+    put(store, "s4://other/a")
+    count = count_map(store, ALL, OUT, one_to_one=True)
+    assert (count.keys, count.bytes, count.items, count.conflicts) == (3, 8, 3, [])
+
+
+def test_nothing_selected_counts_nothing(store: Store) -> None:
+    assert count_map(store, ALL, OUT, one_to_one=True)[:4] == (0, 0, 0, [])
+    assert count_groups(store, ALL, OUT)[:4] == (0, 0, 0, [])
+
+
+def test_outputs_of_a_map_that_are_there_are_conflicts(store: Store) -> None:
+    sized(store, {"a": 1, "d/b": 1, "c": 1})
+    put(store, "s4://out/d/b")
+    put(store, "s4://out/unrelated")
+    assert count_map(store, ALL, OUT, one_to_one=True).conflicts == ["s4://out/d/b"]
+    assert count_map(store, ALL, OUT, one_to_one=False).conflicts == []
+
+
+def test_only_the_first_conflicts_are_named(store: Store) -> None:
+    for number in range(9):
+        put(store, f"s4://in/{number}")
+        put(store, f"s4://out/{number}")
+    assert count_map(store, ALL, OUT, one_to_one=True).conflicts == [f"s4://out/{n}" for n in range(3)]
+
+
+def test_the_largest_inputs_come_first_and_each_comes_once(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room, "LARGEST_FIRST_KEYS", 3)
+    sizes = {"a": 1, "b": 9, "c": 4, "d/e": 7, "f": 7, "g": 0, "h": 2}
+    sized(store, sizes)
+    count = count_map(store, ALL, OUT, one_to_one=True)
+    items = list(map_items(store, ALL, count.largest))
+    assert sorted(item.label for item in items) == sorted(sizes)
+    assert [item.size for item in items[:3]] == [9, 7, 7]
+    assert [item.label for item in items[3:]] == ["a", "c", "g", "h"]
+    assert items[0] == Item("b", "in/b", 9, 1, -1)
+
+
+def test_a_glob_hands_out_what_it_matches_with_its_path_below_the_folder(store: Store) -> None:
+    sized(store, {"x/1_a": 1, "x/2_a": 1, "y/1_a": 1, "1_a": 1})
+    selection = Selection.parse("s4://in/*/1_*")
+    count = count_map(store, selection, OUT, one_to_one=True)
+    assert {item.label for item in map_items(store, selection, count.largest)} == {"x/1_a", "y/1_a"}
+
+
+# -- groups
+
+
+def test_a_merge_counts_groups_keys_and_bytes(store: Store) -> None:
+    sized(store, {"x/1_a": 2, "y/1_a": 3, "x/2_a": 4, "x/2_b": 5})
+    assert count_groups(store, ALL, OUT)[:4] == (4, 14, 2, [])
+
+
+def test_the_output_of_a_group_that_is_there_is_a_conflict(store: Store) -> None:
+    sized(store, {"x/1_a": 2, "y/1_a": 3, "x/2_a": 4, "x/2_b": 5})
+    put(store, "s4://out/1_a")
+    put(store, "s4://out/2_a")
+    assert count_groups(store, ALL, OUT).conflicts == ["s4://out/1_a"]
+    put(store, "s4://out/2")
+    assert count_groups(store, ALL, OUT).conflicts == ["s4://out/1_a", "s4://out/2"]
+
+
+@pytest.mark.usefixtures("no_descriptor_left")
+def test_a_group_is_one_item_with_a_list_of_its_members(store: Store) -> None:
+    sized(store, {"y/1_a": 3, "x/1_a": 2, "x/2_a": 4, "x/2_b": 5})
+    items = list(group_items(store, ALL))
+    try:
+        assert [item[:4] for item in items] == [("1_a", "in/x/1_a", 5, 2), ("2", "in/x/2_a", 9, 2)]
+        for _ in range(2):  # a second attempt reads the list again
+            assert list(members_of(items[0].members)) == [Key("in/x/1_a"), Key("in/y/1_a")]
+        assert list(members_of(items[1].members)) == [Key("in/x/2_a"), Key("in/x/2_b")]
+        assert unfinished(store) == [], "the lists have no names"
+    finally:
+        for item in items:
+            os.close(item.members)
+
+
+@pytest.mark.usefixtures("no_descriptor_left")
+def test_a_list_of_many_members_is_whole(store: Store) -> None:
+    folder = "long-" * 40
+    expected = [f"in/{folder}{number:04}/7" for number in range(500)]
+    for path in expected:
+        put(store, f"s4://{path}", b"")
+    [item] = group_items(store, ALL)
+    try:
+        assert [key.path for key in members_of(item.members)] == expected
+        assert item.keys == len(expected)
+    finally:
+        os.close(item.members)
+
+
+def test_a_member_that_was_removed_meanwhile_counts_no_bytes(store: Store) -> None:
+    assert room.size_of(store, "in/none") == 0

@@ -1,0 +1,174 @@
+"""One example of every message with its exact bytes, as the request or reply with id 7.
+
+A changed byte here means that two versions of the project no longer understand each other: raise
+`wire.VERSION` where an old reader would be misled.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from s4zmq import wire
+
+BOOT = b"bootboot"
+DIGEST = b"D" * 16
+WRITER = b"W" * 16
+JOB = b"J" * 16
+TRANSFER = b"T" * 16
+TASK = b"t" * 16
+
+EXAMPLES: list[tuple[Any, bytes]] = [
+    (wire.Ping([3, 4]), b"\x83\xa7pending\x92\x03\x04\xa2op\xa4ping\xa2id\x07"),
+    (wire.Pong(BOOT, [4]), b"\x84\xa4boot\xc4\x08bootboot\xa4lost\x91\x04\xa2op\xa4pong\xa2id\x07"),
+    (wire.Stats(), b"\x82\xa2op\xa5stats\xa2id\x07"),
+    (
+        wire.StatsReply({"jobs": 0, "evals": 2}),
+        b"\x83\xa6counts\x82\xa4jobs\x00\xa5evals\x02\xa2op\xabstats-reply\xa2id\x07",
+    ),
+    (wire.Close(), b"\x82\xa2op\xa5close\xa2id\x07"),
+    (wire.Ok(), b"\x82\xa2op\xa2ok\xa2id\x07"),
+    (
+        wire.Failure("E_NOT_FOUND", "no such key", {"key": "s4://b/k"}),
+        b"\x85\xa4code\xabE_NOT_FOUND"
+        b"\xa4text\xabno such key"
+        b"\xa7details\x81\xa3key\xa8s4://b/k"
+        b"\xa2op\xa7failure\xa2id\x07",
+    ),
+    (
+        wire.Put([("s4://b/k", 5, DIGEST)], WRITER, b""),
+        b"\x85\xa7entries\x91\x93\xa8s4://b/k\x05\xc4\x10DDDDDDDDDDDDDDDD"
+        b"\xa6writer\xc4\x10WWWWWWWWWWWWWWWW"
+        b"\xa3job\xc4\x00"
+        b"\xa2op\xa3put\xa2id\x07",
+    ),
+    (
+        wire.PutDone([(0, "E_EXISTS", "taken", {"digest": DIGEST})]),
+        b"\x83\xa8failures\x91\x94\x00\xa8E_EXISTS\xa5taken\x81\xa6digest\xc4\x10DDDDDDDDDDDDDDDD"
+        b"\xa2op\xa8put-done\xa2id\x07",
+    ),
+    (
+        wire.Open("s4://b/k", 1 << 32, True, WRITER, JOB),
+        b"\x87\xa3key\xa8s4://b/k"
+        b"\xa4size\xcf\x00\x00\x00\x01\x00\x00\x00\x00"
+        b"\xa5sized\xc3"
+        b"\xa6writer\xc4\x10WWWWWWWWWWWWWWWW"
+        b"\xa3job\xc4\x10JJJJJJJJJJJJJJJJ"
+        b"\xa2op\xa4open\xa2id\x07",
+    ),
+    (
+        wire.Granted(TRANSFER, 4, "127.0.0.1:7001"),
+        b"\x85\xa8transfer\xc4\x10TTTTTTTTTTTTTTTT"
+        b"\xa6chunks\x04"
+        b"\xa4data\xae127.0.0.1:7001"
+        b"\xa2op\xa7granted\xa2id\x07",
+    ),
+    (wire.Credit(1), b"\x83\xa6chunks\x01\xa2op\xa6credit\xa2id\x07"),
+    (wire.Drop(TRANSFER), b"\x83\xa8transfer\xc4\x10TTTTTTTTTTTTTTTT\xa2op\xa4drop\xa2id\x07"),
+    (
+        wire.Stored(5, DIGEST),
+        b"\x84\xa4size\x05\xa6digest\xc4\x10DDDDDDDDDDDDDDDD\xa2op\xa6stored\xa2id\x07",
+    ),
+    (
+        wire.Get(["s4://b/k", "s4://b/l"], True),
+        b"\x84\xa4keys\x92\xa8s4://b/k\xa8s4://b/l\xa6inline\xc3\xa2op\xa3get\xa2id\x07",
+    ),
+    (
+        wire.Values([(5, DIGEST, True), (0, b"", False)], [(1, "E_NOT_FOUND", "no such key", {})]),
+        b"\x84\xa7entries\x92\x93\x05\xc4\x10DDDDDDDDDDDDDDDD\xc3\x93\x00\xc4\x00\xc2"
+        b"\xa8failures\x91\x94\x01\xabE_NOT_FOUND\xabno such key\x80"
+        b"\xa2op\xa6values\xa2id\x07",
+    ),
+    (
+        wire.Fetch("s4://b/k", 1 << 20, 1 << 20),
+        b"\x85\xa3key\xa8s4://b/k"
+        b"\xa6offset\xce\x00\x10\x00\x00"
+        b"\xa6length\xce\x00\x10\x00\x00"
+        b"\xa2op\xa5fetch\xa2id\x07",
+    ),
+    (
+        wire.Range(1 << 40, DIGEST),
+        b"\x84\xa4size\xcf\x00\x00\x01\x00\x00\x00\x00\x00"
+        b"\xa6digest\xc4\x10DDDDDDDDDDDDDDDD"
+        b"\xa2op\xa5range\xa2id\x07",
+    ),
+    (wire.List("b/d", True), b"\x84\xa6prefix\xa3b/d\xa9recursive\xc3\xa2op\xa4list\xa2id\x07"),
+    (wire.More(9, 2), b"\x84\xa6cursor\x09\xa4page\x02\xa2op\xa4more\xa2id\x07"),
+    (
+        wire.Page([("b/k", 5, 1700000000000000000), ("b/d/", 0, 0)], 9),
+        b"\x84\xa7entries\x92\x93\xa3b/k\x05\xcf\x17\x97\x9c\xfe6*\x00\x00\x93\xa4b/d/\x00\x00"
+        b"\xa6cursor\x09"
+        b"\xa2op\xa4page\xa2id\x07",
+    ),
+    (wire.Delete(["s4://b/k"]), b"\x83\xa4keys\x91\xa8s4://b/k\xa2op\xa6delete\xa2id\x07"),
+    (wire.DeleteBelow("b/d"), b"\x83\xa6prefix\xa3b/d\xa2op\xacdelete-below\xa2id\x07"),
+    (wire.Deleted(1, []), b"\x84\xa7removed\x01\xa8failures\x90\xa2op\xa7deleted\xa2id\x07"),
+    (
+        wire.Eval("s4://b/k", "cat", 8),
+        b"\x85\xa3key\xa8s4://b/k\xa7command\xa3cat\xa6window\x08\xa2op\xa4eval\xa2id\x07",
+    ),
+    (wire.Allow(7, 1), b"\x84\xa4eval\x07\xa8messages\x01\xa2op\xa5allow\xa2id\x07"),
+    (wire.Output(2), b"\x83\xa6stream\x02\xa2op\xa6output\xa2id\x07"),
+    (wire.EvalDone(137), b"\x83\xa6status\xcc\x89\xa2op\xa9eval-done\xa2id\x07"),
+    (
+        wire.Plan(JOB, "map-to-n", "s4://b/in/*", "s4://b/out/", "cat", ["tool.py"], 2, 1.5, 4, False),
+        b"\x8c\xa3job\xc4\x10JJJJJJJJJJJJJJJJ"
+        b"\xa4kind\xa8map-to-n"
+        b"\xa6inputs\xabs4://b/in/*"
+        b"\xa6outdir\xabs4://b/out/"
+        b"\xa7command\xa3cat"
+        b"\xa5files\x91\xa7tool.py"
+        b"\xa7retries\x02"
+        b"\xa9timeout_s\xcb?\xf8\x00\x00\x00\x00\x00\x00"
+        b"\xa4jobs\x04"
+        b"\xaakeep_going\xc2"
+        b"\xa2op\xa4plan\xa2id\x07",
+    ),
+    (
+        wire.Planned(10, 1 << 33, 10, ["s4://b/out/k"], True),
+        b"\x87\xa4keys\x0a"
+        b"\xa5bytes\xcf\x00\x00\x00\x02\x00\x00\x00\x00"
+        b"\xa7outputs\x0a"
+        b"\xa9conflicts\x91\xacs4://b/out/k"
+        b"\xaboutdir_used\xc3"
+        b"\xa2op\xa7planned\xa2id\x07",
+    ),
+    (
+        wire.Occupied(["s4://b/out/k/"]),
+        b"\x83\xa8prefixes\x91\xads4://b/out/k/\xa2op\xa8occupied\xa2id\x07",
+    ),
+    (
+        wire.OccupiedReply(["s4://b/out/k/0_x"]),
+        b"\x83\xa4keys\x91\xb0s4://b/out/k/0_x\xa2op\xaeoccupied-reply\xa2id\x07",
+    ),
+    (wire.Run(JOB), b"\x83\xa3job\xc4\x10JJJJJJJJJJJJJJJJ\xa2op\xa3run\xa2id\x07"),
+    (
+        wire.Progress(3, 1, 4096),
+        b"\x85\xa4done\x03\xa6failed\x01\xa5bytes\xcd\x10\x00\xa2op\xa8progress\xa2id\x07",
+    ),
+    (
+        wire.JobDone(9, 1, 1 << 20, 12, [(0, "E_COMMAND", "failed", {"status": 1})]),
+        b"\x87\xa4done\x09"
+        b"\xa6failed\x01"
+        b"\xa5bytes\xce\x00\x10\x00\x00"
+        b"\xa7outputs\x0c"
+        b"\xa8failures\x91\x94\x00\xa9E_COMMAND\xa6failed\x81\xa6status\x01"
+        b"\xa2op\xa8job-done\xa2id\x07",
+    ),
+    (wire.CancelJob(JOB), b"\x83\xa3job\xc4\x10JJJJJJJJJJJJJJJJ\xa2op\xaacancel-job\xa2id\x07"),
+    (
+        wire.Offer(TASK, 0, [("s4://b/out/k/0_x", 2)], [DIGEST], True),
+        b"\x87\xa4task\xc4\x10tttttttttttttttt"
+        b"\xa6parcel\x00"
+        b"\xa7entries\x91\x92\xb0s4://b/out/k/0_x\x02"
+        b"\xa7digests\x91\xc4\x10DDDDDDDDDDDDDDDD"
+        b"\xa6inline\xc3"
+        b"\xa2op\xa5offer\xa2id\x07",
+    ),
+    (wire.Staged(), b"\x82\xa2op\xa6staged\xa2id\x07"),
+    (
+        wire.Commit(TASK, 2),
+        b"\x84\xa4task\xc4\x10tttttttttttttttt\xa7parcels\x02\xa2op\xa6commit\xa2id\x07",
+    ),
+    (wire.Abort(TASK), b"\x83\xa4task\xc4\x10tttttttttttttttt\xa2op\xa5abort\xa2id\x07"),
+    (wire.Settle(TASK), b"\x83\xa4task\xc4\x10tttttttttttttttt\xa2op\xa6settle\xa2id\x07"),
+]
