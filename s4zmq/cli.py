@@ -188,16 +188,14 @@ def _ls(args: Args) -> int:
 
 
 def _rm(args: Args) -> int:
-    from .errors import KeyInvalid, KeyNotFound
+    from .errors import KeyInvalid
     from .keys import Key, parse_prefix
 
     with _client(args) as client:
         if not args["-r"]:
             key = Key.parse(args["PREFIX"])
-            found = [path for path, _, _ in client.list_keys(key.path, recursive=True) if path == key.path]
-            if args["--dry-run"] and not found:
-                raise KeyNotFound(f"no such key: {key}")
             if args["--dry-run"]:
+                client.require(key)
                 print(f"dry run: would remove {key}")
             else:
                 client.delete(key)

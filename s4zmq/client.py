@@ -103,6 +103,12 @@ class Client:
                 yield row
             before = row[0]
 
+    def require(self, key: Key) -> None:
+        """Raises KeyNotFound where `key` is not there."""
+        reply, _ = self.courier.ask(self.owner(key), wire.Get([str(key)], False))
+        for row in reply.failures:
+            raise error_of(row)
+
     # -- removing
 
     def delete(self, key: Key) -> None:

@@ -11,6 +11,7 @@ import os
 import select
 import subprocess
 import sys
+import termios
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -189,8 +190,7 @@ class Process:
         kill_group(self._popen.pid)
         if ended != "cancel":
             for fd, take in readers.items():
-                while data := _read(fd):
-                    take(data)
+                _feed_rest(fd, take)
         return ended
 
     def _watch(
@@ -231,6 +231,14 @@ def _feed(fd: int, take: Callable[[bytes], object]) -> bool:
     if data:
         take(data)
     return data != b""
+
+
+def _feed_rest(fd: int, take: Callable[[bytes], object]) -> None:
+    """Pass on what lies in a pipe now, and no more: an orphan may go on writing without an end."""
+    left = int.from_bytes(fcntl.ioctl(fd, termios.FIONREAD, bytes(4)), sys.byteorder)
+    while left > 0 and (data := _read(fd)):
+        take(data)
+        left -= len(data)
 
 
 def _read(fd: int) -> bytes | None:

@@ -4,28 +4,38 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
+
+_PATIENCE_S = 5.0
 
 
 def remove_tree(path: str) -> None:
     """Remove a folder and all that is in it; one that is not there is fine.
 
-    A command may have taken its own rights away (chmod 000): they are given back. Links are removed,
+    A command may have taken its own rights away (chmod 000): they are given back. A process of it
+    that is about to be killed may still make files: the removal starts again. Links are removed,
     never followed. Raises OSError where something can not be removed all the same.
     """
+    until = time.monotonic() + _PATIENCE_S
+    while os.path.lexists(path):
+        try:
+            _remove(path)
+        except PermissionError:
+            _open_up(path)
+            _remove(path)
+        except OSError:
+            if time.monotonic() > until:
+                raise
+
+
+def _remove(path: str) -> None:
     try:
         os.rmdir(path)  # most commands leave it empty
-        return
-    except FileNotFoundError:
-        return
     except OSError:
         if os.path.islink(path):
             os.unlink(path)
-            return
-    try:
-        shutil.rmtree(path)
-    except PermissionError:
-        _open_up(path)
-        shutil.rmtree(path)
+        else:
+            shutil.rmtree(path)
 
 
 def _open_up(path: str) -> None:

@@ -112,15 +112,6 @@ def test_trips_are_counted_by_passengers(taxi: Cluster, tmp_path: Path) -> None:
     assert [tuple(map(int, line.split())) for line in shown.splitlines()] == counts.most_common(9)
 
 
-def test_trips_are_counted_again_after_the_steps_were_removed(taxi: Cluster, tmp_path: Path) -> None:
-    for _ in range(2):
-        taxi.ok("rm", "-r", "s4://counted")
-        command = "cut -d, -f1-5 | python3 count.py"
-        taxi.ok("map", "--file", tmp_path / "count.py", "s4://step1/", "s4://counted1/", command)
-        taxi.ok("map-to-n", "s4://counted1/", "s4://counted2/", "cat > results && echo results")
-        assert names(taxi, "counted2/") == [f"{name}/results" for name in MONTHS]
-
-
 def test_trips_are_partitioned_by_passengers_and_none_is_lost(taxi: Cluster, tmp_path: Path) -> None:
     taxi.bash(
         """

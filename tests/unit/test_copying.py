@@ -1,0 +1,69 @@
+"""`s4 cp`: where a file or a tree goes, before anything is sent."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from s4zmq.copying import _check_names, _key_for
+from s4zmq.errors import KeyInvalid
+from s4zmq.keys import Folder
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "key"),
+    [
+        ("file", "s4://b/k", "s4://b/k"),
+        ("dir/file", "s4://b/d/", "s4://b/d/file"),
+        ("dir/file", "s4://b/", "s4://b/file"),
+        ("dir/file", "s4://b", "s4://b/file"),
+        ("/abs/file", "s4://b/d/e", "s4://b/d/e"),
+        ("-", "s4://b/k", "s4://b/k"),
+    ],
+)
+def test_a_file_goes_to_the_key_or_into_the_folder_that_is_named(
+    source: str, target: str, key: str
+) -> None:
+    assert str(_key_for(source, target)) == key
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "why"),
+    [
+        ("-", "s4://b/", "standard input has no name"),
+        ("-", "s4://b", "standard input has no name"),
+        ("a file", "s4://b/", "a space"),
+        ("dir/", "s4://b/d/", "empty component"),
+        ("file", "s4://", "empty component"),
+        ("file", "s4://b//", "empty component"),
+        ("file", "s4://b/../k", r"component '\.\.'"),
+    ],
+)
+def test_a_target_that_can_not_be_a_key_is_refused(source: str, target: str, why: str) -> None:
+    with pytest.raises(KeyInvalid, match=why):
+        _key_for(source, target)
+
+
+def test_all_bad_names_of_a_tree_are_listed(tmp_path: Path) -> None:
+    for name in ("good", "with space", "star*", "sub/it's"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    with pytest.raises(KeyInvalid) as caught:
+        _check_names(str(tmp_path), Folder.parse("s4://b"))
+    assert caught.value.text.startswith("3 names can not be keys; nothing was copied:\n")
+    assert all(name in caught.value.text for name in ("with space", "star*", "sub/it's"))
+
+
+def test_one_bad_name_is_told_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "good").touch()
+    (tmp_path / "with space").touch()
+    with pytest.raises(KeyInvalid, match="holds a space, which no key may hold; nothing was copied"):
+        _check_names(str(tmp_path), Folder.parse("s4://b"))
+
+
+def test_a_name_that_is_not_utf8_is_told_in_printable_text(tmp_path: Path) -> None:
+    Path(tmp_path, b"caf\xe9".decode("utf-8", "surrogateescape")).touch()
+    with pytest.raises(KeyInvalid, match="is not UTF-8") as caught:
+        _check_names(str(tmp_path), Folder.parse("s4://b"))
+    assert caught.value.text.isprintable()
