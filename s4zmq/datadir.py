@@ -31,9 +31,9 @@ def open_store(root: Path, node: str, roster: Roster) -> Store:
         for folder in (root, root / "keys", root / "tmp"):
             folder.mkdir(parents=True, exist_ok=True)
         _lock(root)
+        _check_attributes(root)
         _check_roster(root, node, roster)
         _sweep(root / "tmp")
-        _check_attributes(root)
     return Store(root, node)
 
 

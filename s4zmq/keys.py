@@ -91,7 +91,9 @@ class Selection(NamedTuple):
         fixed = path[: path.rfind("/", 0, found.start()) + 1]
         if not fixed:
             raise KeyInvalid(f"{show(text)} has a glob in its bucket; a bucket must be named")
-        pattern = path[len(fixed) :].rstrip("/")
+        pattern = path[len(fixed) :]
+        if pattern.endswith("/"):
+            raise KeyInvalid(f"{show(text)}: a glob selects keys, so it can not end in a slash")
         _check_characters(pattern, text, _REFUSED_IN_GLOB)
         return cls(Folder.parse(SCHEME + fixed), pattern)
 

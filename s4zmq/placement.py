@@ -24,7 +24,7 @@ class Roster(NamedTuple):
     def parse(cls, text: str, source: str) -> Roster:
         """The lines of a conf file; `#` starts a comment. `source` names it in a ConfigError."""
         nodes = []
-        for number, line in enumerate(text.splitlines(), 1):
+        for number, line in enumerate(text.removeprefix("\ufeff").splitlines(), 1):
             entry = line.partition("#")[0].strip()
             if entry:
                 nodes.append(_checked_address(entry, f"{source}, line {number}"))
@@ -54,7 +54,7 @@ def _checked_address(entry: str, where: str) -> str:
     host, colon, port = entry.rpartition(":")
     if not colon or not host or any(c.isspace() for c in entry):
         raise ConfigError(f"{where}: {entry!r} is not host:port")
-    if not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
+    if not (port.isascii() and port.isdigit() and 0 < int(port) < 65536 and port[0] != "0"):
         raise ConfigError(f"{where}: {entry!r} has no port between 1 and 65535")
     return entry
 

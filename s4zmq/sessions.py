@@ -7,12 +7,15 @@ client says so, when its lease runs out, or when the node drains. One place, so 
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Hashable
 
 from .errors import NodeBusy
 from .limits import LEASE_S, MAX_SESSIONS
+
+log = logging.getLogger(__name__)
 
 Teardown = Callable[[], None]
 """Must not block; called at most once."""
@@ -58,7 +61,10 @@ class Sessions:
         with self._lock:
             found = self._sessions.pop(session, None)
         for teardown in found.owned.values() if found else ():
-            teardown()
+            try:
+                teardown()
+            except Exception:  # the others must be torn down all the same
+                log.exception("a teardown failed")
 
     def expire(self) -> int:
         """Close the sessions whose lease has run out; how many."""

@@ -41,14 +41,14 @@ def bind_control(context: Context, address: str) -> Socket:
     socket = _socket(context, zmq.ROUTER, CONTROL_MAX_BYTES, CONTROL_HWM)
     socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
     socket.setsockopt(zmq.ROUTER_HANDOVER, 1)  # a client that reconnects is the canonical one
-    socket.bind(_endpoint(address))
+    _bind(socket, address)
     return socket
 
 
 def bind_data(context: Context, host: str, port: int) -> tuple[Socket, int]:
     """The PULL for chunks and the port that it got (`port` 0: the kernel chooses)."""
     socket = _socket(context, zmq.PULL, DATA_MAX_BYTES, DATA_HWM)
-    socket.bind(_endpoint(f"{host}:{port or '*'}"))
+    _bind(socket, f"{host}:{port or '*'}")
     endpoint = socket.getsockopt(zmq.LAST_ENDPOINT)
     assert isinstance(endpoint, bytes)
     return socket, int(endpoint.rstrip(b"\0").rpartition(b":")[2])
@@ -95,6 +95,14 @@ def _socket(context: Context, kind: int, max_bytes: int, hwm: int) -> Socket:
     socket.setsockopt(zmq.RECONNECT_IVL_MAX, 500)
     socket.setsockopt(zmq.IPV6, 1)
     return socket
+
+
+def _bind(socket: Socket, address: str) -> None:
+    try:
+        socket.bind(_endpoint(address))
+    except zmq.ZMQError:
+        socket.close()
+        raise
 
 
 def _endpoint(address: str) -> str:

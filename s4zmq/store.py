@@ -90,6 +90,7 @@ class Store:
         key was made by the same writer: then this is a retry whose first reply was lost.
         """
         with self.disk_errors(f"can not store {key}"):
+            os.fchmod(fd, 0o600)  # a repeated commit finds 0444, and only root could stamp that
             os.setxattr(fd, XATTR, stamp.pack())
             os.fchmod(fd, 0o444)
             if not self._link(fd, key, stamp):

@@ -80,9 +80,12 @@ class Incoming:
         self.credit += chunks
 
     def last(self, offset: int, digests: bytes) -> None:
-        """The end of the stream. Raises ProtocolError where bytes or digests are missing."""
-        if offset != self.received or (self.total is not None and offset != self.total):
-            raise ProtocolError(f"the transfer ended at byte {self.received} of {self.total or offset}")
+        """The end of the stream. Raises ConnectionLost where bytes are missing that the sender sent,
+        ProtocolError where it did not send what it had announced."""
+        if offset != self.received:
+            raise ConnectionLost(f"bytes were lost: {self.received} of {offset} arrived; try again")
+        if self.total is not None and offset != self.total:
+            raise ProtocolError(f"the transfer ended at byte {offset} of {self.total}")
         count = 1 if self.sizes is None else len(self.sizes)
         if len(digests) != count * DIGEST_BYTES:
             raise ProtocolError("the transfer ended without a digest for each value")

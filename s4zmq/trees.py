@@ -20,12 +20,11 @@ def remove_tree(path: str) -> None:
     while os.path.lexists(path):
         try:
             _remove(path)
-        except PermissionError:
-            _open_up(path)
-            _remove(path)
-        except OSError:
+        except OSError as exc:
             if time.monotonic() > until:
                 raise
+            if isinstance(exc, PermissionError):
+                _open_up(path)
 
 
 def _remove(path: str) -> None:

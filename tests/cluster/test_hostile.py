@@ -270,10 +270,11 @@ def header(**fields: Any) -> list[bytes]:
     return [codec.PRELUDE, msgpack.packb(fields)]
 
 
-def test_garbage_leaves_the_node_healthy(cluster: Cluster) -> None:
+def garbage(digest: bytes) -> list[list[bytes]]:
+    """Messages that are wrong each in its own way; `digest` is that of the roster."""
     deep = b"\x91" * 100_000
-    fine = {"id": 1, "roster": cluster.config.roster.digest, "session": b"8 bytes!"}
-    garbage: list[list[bytes]] = [
+    fine = {"id": 1, "roster": digest, "session": b"8 bytes!"}
+    return [
         [b""],
         [b"", b"", b"", b""],
         [os.urandom(100)],
@@ -302,8 +303,11 @@ def test_garbage_leaves_the_node_healthy(cluster: Cluster) -> None:
         header(op="put", entries=[["s4://b/x", True, ONE]], writer=ID, **fine),
         header(op="put", entries=[["s4://b/x", 1]], writer=ID, **fine),
     ]
+
+
+def test_garbage_leaves_the_node_healthy(cluster: Cluster) -> None:
     with stranger(cluster) as raw:
-        for frames in garbage:
+        for frames in garbage(raw.digest):
             raw.send(frames)
         assert isinstance(ask_until(raw, wire.Stats(), wire.StatsReply), wire.StatsReply)
     assert cluster.keys() == []
@@ -384,14 +388,14 @@ def chunk(transfer: bytes, offset: int, data: bytes, *, last: bool = False) -> l
 def test_unknown_transfers_and_garbage_on_the_data_port_are_dropped(cluster: Cluster) -> None:
     with stranger(cluster) as raw:
         granted = open_transfer(raw, "s4://b/0_x", 5)
-        garbage = [chunk(os.urandom(16), 0, b"abc"), chunk(ID, 1 << 60, b"", last=True)]
-        garbage += [[b""], [b"", b""], [os.urandom(32), b"x"], [os.urandom(31)], [b"x"] * 5]
-        garbage += [[*chunk(granted.transfer, 0, b"12345"), b"one frame more"]]
+        bad = [chunk(os.urandom(16), 0, b"abc"), chunk(ID, 1 << 60, b"", last=True)]
+        bad += [[b""], [b"", b""], [os.urandom(32), b"x"], [os.urandom(31)], [b"x"] * 5]
+        bad += [[*chunk(granted.transfer, 0, b"12345"), b"one frame more"]]
         good = [
             chunk(granted.transfer, 0, b"12345"),
             chunk(granted.transfer, 5, digest_of(b"12345"), last=True),
         ]
-        raw.push(granted.data, *garbage, *good)
+        raw.push(granted.data, *bad, *good)
         assert raw.receive() == wire.Credit(1)
         assert raw.receive() == wire.Stored(5, digest_of(b"12345"))
     assert cluster.ok("cp", "s4://b/0_x", "-") == b"12345"

@@ -114,8 +114,15 @@ def test_an_end_that_does_not_count_the_same_bytes_is_refused() -> None:
     for sizes in ([4], None):
         incoming = Incoming(sizes, credit=4)
         list(incoming.chunk(0, 4))
-        with pytest.raises(ProtocolError, match="ended at byte 4"):
+        with pytest.raises(ConnectionLost, match="4 of 5 arrived"):
             incoming.last(5, DIGEST)
+
+
+def test_an_end_before_all_that_was_announced_is_refused() -> None:
+    incoming = Incoming([4], credit=4)
+    list(incoming.chunk(0, 3))
+    with pytest.raises(ProtocolError, match="ended at byte 3 of 4"):
+        incoming.last(3, DIGEST)
 
 
 @pytest.mark.parametrize("digests", [b"", DIGEST, DIGEST * 3, DIGEST * 2 + b"x", b"x"])
