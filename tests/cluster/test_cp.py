@@ -241,9 +241,11 @@ def test_resume_of_a_put_skips_equal_keys_and_refuses_others(cluster: Cluster, t
     assert names(cluster, "b/x/") == ["large", "new", "small"]
     cluster.ok("cp", "--resume", folder / "large", "s4://b/x/large")
     for name in ("small", "large"):
-        (folder / name).write_bytes(b"diff" + (folder / name).read_bytes()[4:])
+        before = (folder / name).read_bytes()
+        (folder / name).write_bytes(b"diff" + before[4:])
         text = cluster.refused("cp", "--resume", "-r", folder, "s4://b/x")
         assert f"s4://b/x/{name} already exists" in text
+        (folder / name).write_bytes(before)
 
 
 def test_resume_of_a_get_replaces_what_differs(cluster: Cluster, tmp_path: Path) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from ..harness import Cluster, wait_until
+from ..harness import BIN, Cluster, wait_until
 from .kit import commands_running, is_gone, names, peak_memory_kb, put_keys, some_bytes
 
 KEY = "s4://b/dir/name"
@@ -189,6 +190,25 @@ def test_a_client_that_ends_takes_its_command_along(filled: Cluster, signum: int
     assert b"Traceback" not in stderr
     wait_until(lambda: all(map(is_gone, pids)), "the command to end", 10)
     filled.assert_no_leftovers()
+
+
+@pytest.mark.parametrize(("signum", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_is_not_lost_while_output_streams(filled: Cluster, signum: int, status: int) -> None:
+    """An exception that a handler raises while a frame of ZeroMQ is freed goes nowhere."""
+    for _ in range(8):
+        command = [str(BIN / "s4"), "eval", KEY, "echo begun >&2; yes"]
+        with subprocess.Popen(
+            command, env=filled.environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        ) as process:
+            assert process.stderr
+            assert process.stderr.readline() == b"begun\n"
+            process.send_signal(signum)
+            try:
+                _, stderr = process.communicate(timeout=5)
+            finally:
+                process.kill()
+        assert process.returncode == status
+        assert b"Traceback" not in stderr
 
 
 def test_many_evals_run_at_once(filled: Cluster) -> None:

