@@ -65,8 +65,8 @@ class Client:
         """Have every node tear down what it holds for this session; those that do not answer in
         time will, when the lease runs out. Never raises."""
         self.courier.forget()
-        left = set(self.roster.nodes)
-        for node in self.roster.nodes:
+        left = set(self.roster.nodes) - self.courier.silent
+        for node in sorted(left):
             self.courier.request(node, wire.Close(), _discard_from(left, node))
         until = time.monotonic() + _CLOSE_TIMEOUT_S
         while left and time.monotonic() < until:

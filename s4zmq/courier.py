@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 import zmq
 
-from . import codec, sockets
+from . import codec, interrupts, sockets
 from .errors import NodeUnreachable, S4Error, from_code
 from .limits import LEASE_INTERVAL_S, PING_INTERVAL_S, SILENCE_LIMIT_S, TICK_S
 from .placement import Roster
@@ -60,6 +60,8 @@ class Courier:
         self.roster = roster
         self.context = context
         self.session = os.urandom(8)
+        self.silent: set[str] = set()
+        """Nodes that were given up because they did not answer."""
         self._digest = roster.digest
         self._ids = itertools.count(1)
         self._lines: dict[str, Line] = {}
@@ -137,6 +139,7 @@ class Courier:
             if line.socket in ready:
                 self._deliver(line)
         self._look_after(time.monotonic())
+        interrupts.check()
         return watch_fd in ready
 
     def _deliver(self, line: Line) -> None:
@@ -181,6 +184,7 @@ class Courier:
             if not line.ping_id:
                 self._ping(line, now)
             elif now - line.pinged_at > SILENCE_LIMIT_S - PING_INTERVAL_S:
+                self.silent.add(line.node)
                 self._fail(line, unreachable(line.node))
 
     def _ping(self, line: Line, now: float) -> None:

@@ -69,17 +69,17 @@ def serve(args: dict[str, Any]) -> int:
     config = load_config(args["--conf"])
     address = own_address(config.roster.nodes, args["--port"], args["--host"])
     check_exposure(address, insecure=args["--insecure"])
-    root = Path(args["--data"]).absolute()
-    store = open_store(root, address, config.roster)
-    registry = Registry(root)
-    registry.kill_left_over()
-    become_subreaper()
     options = NodeOptions(
         address,
         data_port=number(args["--data-port"], "--data-port", 0, 65535),
         commands=commands_at_once(args["--max-cpu-jobs"], address, config.roster.nodes),
         disk_threads=number(args["--max-io-jobs"], "--max-io-jobs", 1, 256),
     )
+    root = Path(args["--data"]).absolute()
+    store = open_store(root, address, config.roster)
+    registry = Registry(root)
+    registry.kill_left_over()
+    become_subreaper()
     shell = Shell(registry, config.path)
     with bind_errors(address):
         node = Node(options, config.roster, store, shell, registry)

@@ -110,7 +110,7 @@ PING_INTERVAL_S = 1.0
 SILENCE_LIMIT_S = 6.0
 """A node that owes an answer and says nothing for this long is unreachable (10 s are promised)."""
 
-HEALTH_TIMEOUT_S = 1.5
+HEALTH_TIMEOUT_S = 1.2
 """How long `s4 health` waits for any node (2 s are promised)."""
 
 LEASE_INTERVAL_S = 1.5

@@ -183,11 +183,21 @@ class Shipment:
             self._changed.notify()
 
     def _wait_for(self, at_most: int) -> None:
-        """Until at most so many requests of the task are out. Raises its first error."""
+        """Until at most so many requests of the task are out. Raises its first error, or Cancelled."""
         with self._cancel.heard_by(self._wake), self._changed:
             self._changed.wait_for(lambda: self._waiting <= at_most or self._error or self._cancel.is_on)
         if self._cancel.is_on:
             raise Cancelled("the job was ended")
+        self._raise_error()
+
+    def _wait_for_all(self) -> None:
+        """Until all have answered, whatever becomes of the job: the task's fate is decided. Raises
+        its first error."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._waiting == 0)
+        self._raise_error()
+
+    def _raise_error(self) -> None:
         if self._error:
             raise self._error
 
@@ -204,23 +214,21 @@ class Shipment:
         for owner, count in self._parcels.items():
             if owner != self._shuffle.node:
                 self._post(owner, wire.Commit(self._task, count))
-        self._wait_for(0)
+        self._wait_for_all()
         self._staging.settle(self._task)
         for owner in self._parcels:
             if owner != self._shuffle.node:  # nobody waits for the answer
                 self._shuffle.post(_Job(owner, wire.Settle(self._task), b"", None, lambda _: None))
 
     def abort(self) -> None:
-        """Undo on every node; waits for those that still answer. Never raises."""
-        self._error, self._cancel = None, Switch()
+        """Undo on every node; waits until each has answered or is unreachable. Never raises."""
+        self._error = None
+        for owner in self._parcels:
+            if owner == self._shuffle.node:
+                self._staging.abort(self._task)
+            else:
+                self._post(owner, wire.Abort(self._task))
         try:
-            for owner in self._parcels:
-                if owner == self._shuffle.node:
-                    self._staging.abort(self._task)
-                else:
-                    self._post(owner, wire.Abort(self._task))
-            self._wait_for(0)
+            self._wait_for_all()
         except S4Error as error:
             log.warning("a task could not be undone everywhere: %s", error)
-        finally:
-            self._cancel.close()

@@ -49,6 +49,7 @@ class _Task:
         self.session = session
         self.parcels: set[int] = set()
         self.committed = False
+        self.aborted = False
         self.lock = threading.Lock()
 
 
@@ -184,6 +185,8 @@ class Staging:
         if found is None or found.parcels != set(range(parcels)):
             raise Cancelled("a commit of a task that is not staged here: its sender was away too long")
         with found.lock, self._store.disk_errors("can not publish staged outputs"):
+            if found.aborted:
+                raise Cancelled("the task was aborted")
             found.committed = True
             folder = staged_folder(self._store, task)
             for parcel in range(parcels):
@@ -210,6 +213,7 @@ class Staging:
         if found is None:
             return
         with found.lock:
+            found.aborted = True
             for parcel in found.parcels if found.committed else ():
                 for row in self._rows(task, parcel):
                     self._unpublish(row.key, task)
