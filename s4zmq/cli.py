@@ -1,6 +1,6 @@
 """The command line: words to calls, errors to one line and an exit status.
 
-USAGE is the specification; the README shows the same text. Each command imports what it needs and no
+USAGE is the specification. Each command imports what it needs and no
 more, because a loop of `s4 cp` pays for every import. Output goes to stdout only if it is data.
 """
 
@@ -17,12 +17,12 @@ USAGE = """\
 s4: immutable keys on a cluster, and shell commands where they lie.
 
 Usage:
-  s4 [-c PATH] cp [-r] [--resume] SRC DST
-  s4 [-c PATH] ls [-r] [PREFIX]
-  s4 [-c PATH] rm [-r] [--dry-run] PREFIX
-  s4 [-c PATH] eval KEY CMD
+  s4 [-c PATH] cp [-r] [--resume] [--] SRC DST
+  s4 [-c PATH] ls [-r] [--] [PREFIX]
+  s4 [-c PATH] rm [-r] [--dry-run] [--] PREFIX
+  s4 [-c PATH] eval [--] KEY CMD
   s4 [-c PATH] (map | map-to-n | map-from-n) [--retries N] [--timeout SECONDS] [--jobs N]
-               [--keep-going] [--file PATH]... INDIR OUTDIR CMD
+               [--keep-going] [--file PATH]... [--] INDIR OUTDIR CMD
   s4 [-c PATH] config
   s4 [-c PATH] health
   s4 up [--nodes N]
@@ -71,8 +71,11 @@ def run() -> NoReturn:
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
-        except OSError:
+        except BrokenPipeError:
             status = status or EXIT_PIPE
+        except OSError as exc:
+            os.write(2, f"s4: writing the output: {exc.strerror}\n".encode())
+            status = status or 1
     os._exit(status)
 
 
@@ -85,7 +88,7 @@ def main(argv: list[str]) -> int:
     try:
         args = docopt(USAGE, argv, version=_version())
     except DocoptExit as exc:
-        print(exc, file=sys.stderr)
+        print(f"s4: these words do not fit the usage\n{exc.usage.strip()}", file=sys.stderr)
         return EXIT_USAGE
     except SystemExit:  # --help and --version have printed
         return 0
@@ -98,6 +101,9 @@ def main(argv: list[str]) -> int:
         return EXIT_EVAL_FAILED if command == "eval" else error.exit_status
     except BrokenPipeError:
         return _quiet_end()
+    except OSError as exc:
+        print(f"s4: {exc.filename or 'writing the output'}: {exc.strerror}", file=sys.stderr)
+        return EXIT_EVAL_FAILED if command == "eval" else 1
     except KeyboardInterrupt:
         print("s4: interrupted", file=sys.stderr)
         return EXIT_INTERRUPTED
@@ -131,20 +137,20 @@ def _config(args: Args) -> Any:
 
 
 def _number(args: Args, option: str, least: int, unset: int) -> int:
-    """An option's whole number. Raises ConfigError."""
-    from .errors import ConfigError
+    """An option's whole number. Raises UsageError."""
+    from .errors import UsageError
 
     text = args[option]
     if text is None:
         return unset
     if not (text.isascii() and text.isdigit() and least <= int(text) <= 1000):
-        raise ConfigError(f"{option} takes a whole number from {least} to 1000, not {text!r}")
+        raise UsageError(f"{option} takes a whole number from {least} to 1000, not {text!r}")
     return int(text)
 
 
 def _seconds(args: Args, option: str) -> float:
-    """An option's seconds; 0 where it was not given. Raises ConfigError."""
-    from .errors import ConfigError
+    """An option's seconds; 0 where it was not given. Raises UsageError."""
+    from .errors import UsageError
 
     text = args[option]
     try:
@@ -152,7 +158,7 @@ def _seconds(args: Args, option: str) -> float:
     except ValueError:
         value = -1
     if text is not None and not 0 < value < 1e8:
-        raise ConfigError(f"{option} takes seconds above 0, not {text!r}")
+        raise UsageError(f"{option} takes seconds above 0, not {text!r}")
     return value
 
 
@@ -205,9 +211,11 @@ def _rm(args: Args) -> int:
 
 
 def _eval(args: Args) -> int:
+    from .commandtext import check_command
     from .keys import Key
     from .printing import write_all
 
+    check_command(args["CMD"])
     with _client(args) as client:
         return int(client.eval(Key.parse(args["KEY"]), args["CMD"], write_all))
 

@@ -9,7 +9,7 @@ from .client import Client, nothing_below
 from .errors import KeyInvalid, LocalFileError, RequestError
 from .gets import Getter, Wanted
 from .keys import SCHEME, Folder, Key, show
-from .localfiles import local_target, walk_files
+from .localfiles import descriptor_of, local_target, walk_files
 from .printing import write_all
 from .puts import Item, Putter
 
@@ -30,6 +30,8 @@ def copy(client: Client, source: str, target: str, *, recursive: bool, resume: b
 
 def put_one(client: Client, source: str, target: str, resume: bool) -> None:
     """A file or standard input to one key."""
+    if os.path.isdir(source):
+        raise LocalFileError(f"{source} is a folder: copy it with -r")
     putter = Putter(client, resume=resume)
     key = _key_for(source, target)
     if source == "-":
@@ -51,8 +53,9 @@ def _key_for(source: str, target: str) -> Key:
 def get_one(client: Client, source: str, target: str, resume: bool) -> None:
     """One key to a file or standard output."""
     key = Key.parse(source)
-    if target == "-":
-        Getter(client).get_to(key, lambda data: write_all(1, data))
+    descriptor = descriptor_of(target)
+    if descriptor >= 0:
+        Getter(client).get_to(key, lambda data: write_all(descriptor, data))
         return
     path = local_target(target, key.name)
     if resume:

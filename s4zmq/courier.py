@@ -61,7 +61,7 @@ class Courier:
         self.context = context
         self.session = os.urandom(8)
         self.silent: set[str] = set()
-        """Nodes that were given up because they did not answer."""
+        """Nodes that were given up because they did not answer, and have said nothing since."""
         self._digest = roster.digest
         self._ids = itertools.count(1)
         self._lines: dict[str, Line] = {}
@@ -159,6 +159,7 @@ class Courier:
 
     def _on_message(self, line: Line, envelope: codec.Envelope, body: Body) -> None:
         message = envelope.message
+        self.silent.discard(line.node)
         if isinstance(message, Pong):
             self._on_pong(line, envelope.id, message)
             return

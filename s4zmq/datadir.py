@@ -7,6 +7,7 @@ roster, whose path commands could not use, or whose file system can not keep a c
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 import re
 from pathlib import Path
@@ -15,6 +16,8 @@ from .errors import ConfigError, StorageError, map_errors
 from .placement import Roster
 from .store import XATTR, Store
 from .trees import remove_tree
+
+log = logging.getLogger(__name__)
 
 _UNSAFE_PATH = re.compile(r"""[\s'"\\]""")
 
@@ -66,10 +69,13 @@ def _sweep(tmp: Path) -> None:
     """Remove what a crash left unfinished."""
     for name in os.listdir(tmp):
         path = tmp / name
-        if path.is_dir() and not path.is_symlink():
-            remove_tree(str(path))
-        else:
-            path.unlink()
+        try:
+            if path.is_dir() and not path.is_symlink():
+                remove_tree(str(path))
+            else:
+                path.unlink()
+        except OSError as exc:  # what another user's process made there is no reason not to start
+            log.warning("%s can not be removed: %s", path, exc)
 
 
 def _check_attributes(root: Path) -> None:

@@ -85,6 +85,13 @@ class ConfigError(RequestError):
     code = "E_CONFIG"
 
 
+class UsageError(RequestError):
+    """An option with a value that it can not have."""
+
+    code = "E_USAGE"
+    exit_status = 2
+
+
 class LocalFileError(RequestError):
     """A file of the user's that is missing, unreadable, or changed while it was read."""
 

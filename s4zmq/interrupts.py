@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import signal
 import sys
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
@@ -19,14 +20,24 @@ class Terminated(BaseException):
 
 
 def install() -> None:
-    """From now on SIGTERM raises as SIGINT does, in the main thread."""
-    signal.signal(signal.SIGTERM, _terminate)
+    """From now on SIGTERM, SIGHUP and SIGINT raise, in the main thread. What is ignored (`nohup`, a
+    shell's background) stays ignored."""
+    for signum, handler in _HANDLERS.items():
+        if signal.getsignal(signum) is not signal.SIG_IGN:
+            signal.signal(signum, handler)
     sys.unraisablehook = _on_unraisable
     sys.excepthook = _on_uncaught
 
 
 def _terminate(*_: object) -> None:
     raise Terminated
+
+
+_HANDLERS: dict[signal.Signals, Callable[..., Any]] = {
+    signal.SIGINT: signal.default_int_handler,
+    signal.SIGTERM: _terminate,
+    signal.SIGHUP: _terminate,
+}
 
 
 def _on_unraisable(dropped: Any) -> None:

@@ -32,6 +32,8 @@ class Key(NamedTuple):
     def parse(cls, text: str) -> Key:
         """`s4://bucket/dir/name`. Raises KeyInvalid, which says what is wrong."""
         path = strip_scheme(text)
+        if not path or path.endswith("/"):
+            raise KeyInvalid(f"{show(text)} names a folder, not a key: a key is s4://bucket/name")
         check_path(path, text)
         if "/" not in path:
             raise KeyInvalid(f"{show(text)} is a bucket, not a key: a key is s4://bucket/name")

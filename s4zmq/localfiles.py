@@ -7,13 +7,19 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 import stat
 from collections.abc import Iterator
 from typing import NamedTuple
 
 from .errors import LocalFileError, map_errors
+from .limits import KEY_MAX_BYTES
 
 _numbers = itertools.count(1)
+
+
+_DESCRIPTOR = re.compile(r"/(?:dev|proc/self)/fd/(\d+)")
+_STREAMS = {"-": 1, "/dev/stdout": 1, "/dev/stderr": 2}
 
 
 class Found(NamedTuple):
@@ -33,6 +39,8 @@ def walk_files(folder: str) -> Iterator[Found]:
 
 
 def _walk(folder: str, relative: str, above: frozenset[tuple[int, int]]) -> Iterator[Found]:
+    if len(relative) > KEY_MAX_BYTES:
+        raise LocalFileError(f"{folder[:100]}… is too deep for keys of {KEY_MAX_BYTES} bytes")
     with map_errors({OSError: LocalFileError}, f"can not read {folder}"):
         status = os.stat(folder)
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
@@ -62,6 +70,13 @@ def open_to_read(path: str) -> int:
         if stat.S_ISDIR(mode):
             raise LocalFileError(f"{path} is a folder: copy it with -r")
         raise LocalFileError(f"{path} is neither a file nor a folder: pipe it into `s4 cp - …`")
+
+
+def descriptor_of(destination: str) -> int:
+    """The open descriptor that `-`, /dev/stdout or /dev/fd/N names, or -1. Opening such a path anew
+    would start at the beginning of a file that others have written to."""
+    found = _DESCRIPTOR.fullmatch(destination)
+    return int(found.group(1)) if found else _STREAMS.get(destination, -1)
 
 
 def local_target(destination: str, name: str) -> str:

@@ -13,12 +13,14 @@ import hashlib
 import os
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 MARKER = "S4_TASK"
 _PR_SET_CHILD_SUBREAPER = 36
+_PATIENCE_S = 2.0
 
 
 def become_subreaper() -> None:
@@ -64,6 +66,19 @@ class Registry:
         """Commands that run now."""
         return len(self._leaders)
 
+    def end_descendants(self, marker: str) -> None:
+        """Kill and reap what a command left outside its group, before its outputs are looked at: it
+        may still hold them open. Call it when the leader has ended, as orphans are this process's
+        children only then."""
+        until = time.monotonic() + _PATIENCE_S
+        while left := [pid for pid in _adopted() if _marker_of(pid) == marker]:
+            for pid in left:
+                with suppress(ProcessLookupError, PermissionError, ChildProcessError):
+                    os.kill(pid, signal.SIGKILL)
+                    os.waitpid(pid, 0)
+            if time.monotonic() > until:
+                return
+
     def sweep_orphans(self) -> int:
         """Kill and reap what ended commands left behind; how many that were."""
         count = 0
@@ -104,6 +119,14 @@ def _children(parent: int) -> Iterator[int]:
         for thread in os.listdir(f"/proc/{parent}/task"):
             with suppress(OSError):
                 yield from map(int, Path(f"/proc/{parent}/task/{thread}/children").read_text().split())
+
+
+def _adopted() -> list[int]:
+    """Children of the main thread: the kernel gives it the orphans, and it starts no commands."""
+    with suppress(OSError):
+        pid = os.getpid()
+        return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return []
 
 
 def _all_processes() -> Iterator[int]:

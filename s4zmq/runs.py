@@ -16,7 +16,7 @@ from .client import Client, nothing_below, raise_first
 from .codec import Body, error_of
 from .commandtext import check_command
 from .errors import Cancelled, CommandFailed, KeyExists, LocalFileError, S4Error
-from .keys import Selection, parse_indir
+from .keys import Selection, parse_indir, show
 from .puts import Item, Putter
 
 _CHECKED_AT_ONCE = 100
@@ -61,7 +61,7 @@ def run_job(
     check_command(command)
     selection, target = Selection.parse(indir), parse_indir(outdir)
     selection.matcher()  # a bad glob is told before any node is asked
-    shipped = {os.path.basename(path): path for path in options.files}
+    shipped = {_shipped_name(path): path for path in options.files}
     if len(shipped) < len(options.files):
         raise LocalFileError("two files given with --file have the same name")
     plan = wire.Plan(
@@ -80,6 +80,18 @@ def run_job(
     _plan(client, plan, selection, target.path)
     _ship(client, plan.job, shipped)
     return _Running(client, plan).run()
+
+
+def _shipped_name(path: str) -> str:
+    """The name under which a file stands in the folders of the commands. Raises LocalFileError."""
+    name = os.path.basename(path)
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise LocalFileError(f"the name {show(name)} of a shipped file is not UTF-8") from None
+    if not os.path.isfile(path):
+        raise LocalFileError(f"--file {show(path)}: there is no such plain file")
+    return name
 
 
 def _plan(client: Client, plan: wire.Plan, selection: Selection, outdir: str) -> None:

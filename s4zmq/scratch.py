@@ -10,29 +10,47 @@ A crash leaves them to the sweep of the next start.
 from __future__ import annotations
 
 import itertools
+import logging
 import os
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from .store import Store
 from .trees import remove_tree
 
+log = logging.getLogger(__name__)
+
 _numbers = itertools.count(1)
 
 
 @contextmanager
 def command_folder(store: Store, shipped: Sequence[str]) -> Iterator[str]:
-    """An empty folder but for links to the `shipped` files; removed with all that is in it then."""
-    path = f"{store.tmp_path}/w-{next(_numbers)}"
+    """An empty folder but for copies of the `shipped` files; removed with all that is in it then."""
     with store.disk_errors("can not make a folder for a command"):
-        os.mkdir(path, 0o755)
+        path = _new_folder(store)
     try:
         with store.disk_errors("can not put the shipped files into a command's folder"):
             for source in shipped:
-                os.link(source, f"{path}/{os.path.basename(source)}")
+                target = f"{path}/{os.path.basename(source)}"
+                shutil.copyfile(source, target)  # a link would show one command's edits to the others
+                os.chmod(target, 0o755)
         yield path
     finally:
-        remove_tree(path)
+        try:
+            remove_tree(path)
+        except OSError as exc:  # a command may make what its own user can not remove
+            log.warning("the folder %s of a command can not be removed: %s", path, exc)
+
+
+def _new_folder(store: Store) -> str:
+    while True:
+        path = f"{store.tmp_path}/w-{next(_numbers)}"
+        try:
+            os.mkdir(path, 0o755)
+        except FileExistsError:  # one that no start could remove
+            continue
+        return path
 
 
 def shipped_folder(store: Store, job: bytes) -> str:

@@ -220,6 +220,7 @@ class Process:
         if self._popen.returncode is None:
             kill_group(self._popen.pid)  # before the leader is reaped: the number is still its own
             self._popen.wait()
+            self._registry.end_descendants(self._marker)
             self._registry.ended(self._marker)
         code = self._popen.returncode
         return code if code >= 0 else 128 - code
@@ -251,9 +252,8 @@ def _read(fd: int) -> bytes | None:
 
 def base_environment(environ: Mapping[str, str], conf_path: Path, key_path: Path | None) -> dict[str, str]:
     """The variables that every command sees. Nothing else of the node's own reaches a command."""
-    here = os.path.dirname(os.path.abspath(sys.argv[0] or sys.executable))
-    scripts = os.path.dirname(sys.executable)
-    path = ":".join(dict.fromkeys((environ.get("PATH") or _SAFE_PATH, here, scripts)))
+    scripts = os.path.dirname(sys.executable)  # where `s4` is installed
+    path = ":".join((environ.get("PATH") or _SAFE_PATH, scripts))
     variables = {
         "PATH": path,
         "HOME": environ.get("HOME", "/"),

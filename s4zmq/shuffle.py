@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -24,8 +25,8 @@ from typing import Any, NamedTuple
 from . import wire
 from .checksum import digest_of
 from .codec import Body
-from .courier import Courier
-from .errors import Cancelled, S4Error
+from .courier import Courier, unreachable
+from .errors import Cancelled, NodeUnreachable, S4Error
 from .keys import Key
 from .limits import INLINE_MAX_BYTES, REQUEST_WINDOW
 from .mailbox import Mailbox
@@ -35,6 +36,8 @@ from .streams import FilesSource, Upload
 
 log = logging.getLogger(__name__)
 
+_UNDONE_REMEMBERED = 10_000
+_ASK_AGAIN_S = 1.0
 _PARCELS_A_TASK = 8
 """Parcels of one task that wait or are in flight; its thread pauses beyond that."""
 
@@ -70,6 +73,9 @@ class Shuffle(threading.Thread):
         self._queues: dict[str, deque[_Job]] = {}
         self._in_flight: dict[str, int] = {}
         self._uploads: list[Upload] = []
+        self._undone: deque[tuple[float, str, wire.Abort]] = deque(maxlen=_UNDONE_REMEMBERED)
+        """Aborts that a peer did not answer: (when to ask again, node, message). A peer that was
+        paused goes on with the offers and commits that it had got, so it must hear of the end."""
         self._stopping = False
 
     def post(self, job: _Job) -> None:
@@ -98,12 +104,25 @@ class Shuffle(threading.Thread):
                 for upload in self._uploads:
                     upload.pump()
                 self._uploads = [upload for upload in self._uploads if not upload.is_over]
+                self._ask_again(courier)
         except Exception:
             log.exception("the shuffle's thread ended")
             raise
         finally:
             courier.close()
             self._inbox.close()
+
+    def _ask_again(self, courier: Courier) -> None:
+        while self._undone and self._undone[0][0] <= time.monotonic():
+            _, node, abort = self._undone.popleft()
+            courier.request(node, abort, self._note_if_undone(node, abort))
+
+    def _note_if_undone(self, node: str, abort: wire.Abort) -> Callable[[Any, Body], None]:
+        def on_reply(reply: Any, _: Body) -> None:
+            if isinstance(reply, NodeUnreachable):
+                self._undone.append((time.monotonic() + _ASK_AGAIN_S, node, abort))
+
+        return on_reply
 
     def _accept(self, courier: Courier, job: _Job | None) -> None:
         if job is None:
@@ -123,15 +142,19 @@ class Shuffle(threading.Thread):
             if type(reply) in wire.INTERIM:
                 return
             self._in_flight[job.node] -= 1
+            if isinstance(job.message, wire.Abort):
+                self._note_if_undone(job.node, job.message)(reply, b"")
             job.on_end(reply)
             self._start_next(courier, job.node)
 
-        if job.source is None:
+        if isinstance(job.message, wire.Abort) and job.node in courier.silent:
+            on_end(unreachable(job.node))  # asked again until it answers; nobody waits for that
+        elif job.source is None:
             courier.request(job.node, job.message, on_end, job.body)
-            return
-        upload = Upload(courier, job.node, job.source, on_end)
-        self._uploads.append(upload)
-        upload.start(job.message)
+        else:
+            upload = Upload(courier, job.node, job.source, on_end)
+            self._uploads.append(upload)
+            upload.start(job.message)
 
 
 class Shipment:

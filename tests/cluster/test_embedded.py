@@ -43,9 +43,9 @@ class Machine:
         assert (done.returncode, done.stderr) == (0, b""), (words, done)
         return done.stdout.decode()
 
-    def refused(self, *words: object) -> str:
+    def refused(self, *words: object, status: int = 1) -> str:
         done = self.s4(*words)
-        assert done.returncode == 1, done
+        assert done.returncode == status, done
         assert done.stderr.startswith(b"s4: "), done
         return done.stderr.decode()
 
@@ -110,7 +110,7 @@ def test_another_number_of_nodes_is_refused(machine: Machine) -> None:
     machine.ok("up", "--nodes", 2)
     assert "2 nodes" in machine.refused("up", "--nodes", 3)
     for number in ("0", "x", "-1"):
-        machine.refused("up", f"--nodes={number}")
+        machine.refused("up", f"--nodes={number}", status=2)
     assert len(machine.ok("config").splitlines()) == 2
 
 

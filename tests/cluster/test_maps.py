@@ -348,7 +348,7 @@ def test_jobs_is_how_many_commands_a_node_runs_at_once(
 @pytest.mark.parametrize("option", ["--retries", "--timeout", "--jobs"])
 def test_options_that_are_no_numbers_are_refused(filled: Cluster, option: str) -> None:
     for value in ("x", "-1", "1e99", ""):
-        filled.refused("map", f"{option}={value}", "s4://in/", "s4://out/", "cat")
+        filled.refused("map", f"{option}={value}", "s4://in/", "s4://out/", "cat", status=2)
 
 
 # -- shipped files

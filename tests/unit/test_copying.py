@@ -34,7 +34,7 @@ def test_a_file_goes_to_the_key_or_into_the_folder_that_is_named(
         ("-", "s4://b/", "standard input has no name"),
         ("-", "s4://b", "standard input has no name"),
         ("a file", "s4://b/", "a space"),
-        ("dir/", "s4://b/d/", "empty component"),
+        ("dir/", "s4://b/d/", "names a folder"),
         ("file", "s4://", "empty component"),
         ("file", "s4://b//", "empty component"),
         ("file", "s4://b/../k", r"component '\.\.'"),

@@ -38,7 +38,8 @@ def test_there_are_as_many_codes_as_classes() -> None:
 
 @pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)
 def test_the_exit_status_says_whether_trying_again_may_help(cls: type[S4Error]) -> None:
-    assert cls.exit_status == (3 if cls in RETRY_MAY_HELP else 1)
+    expected = 2 if cls is errors.UsageError else 3 if cls in RETRY_MAY_HELP else 1
+    assert cls.exit_status == expected
 
 
 @pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)
