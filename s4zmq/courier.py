@@ -14,7 +14,7 @@ import itertools
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import zmq
@@ -262,11 +262,6 @@ class Courier:
         if self._lease is None:
             self._lease = Lease(self)
             self._lease.start()
-
-    @property
-    def busy_nodes(self) -> Iterator[str]:
-        """Nodes that owe an answer."""
-        return (line.node for line in self._lines.values() if line.pending)
 
     def close(self) -> None:
         """Close every socket; what waits is forgotten."""
