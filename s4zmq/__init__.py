@@ -3,11 +3,11 @@
 Only map-to-n moves data between nodes. The rooms, from the ground up; a room imports from lower
 layers only, and a test keeps that:
 
-     0  limits errors wire mailbox interrupts
+     0  limits errors wire mailbox interrupts memory
      1  keys checksum commandtext codec sorting processes trees
      2  placement transfer sockets sessions caller localfiles shell
      3  config store courier
-     4  datadir listing scratch sinks streams inbox
+     4  datadir listing scratch sinks streams inbox spool
      5  client inputs keyserver
      6  puts gets printing staging evals
      7  copying runs shuffle

@@ -62,6 +62,7 @@ def serve(args: dict[str, Any]) -> int:
     """Open the data folder, bind, and serve until drained. Raises S4Error."""
     from .config import load_config
     from .datadir import open_store
+    from .memory import keep_freed_buffers
     from .node import Node, NodeOptions
     from .processes import Registry, become_subreaper
     from .shell import Shell
@@ -80,6 +81,7 @@ def serve(args: dict[str, Any]) -> int:
     registry = Registry(root)
     registry.kill_left_over()
     become_subreaper()
+    keep_freed_buffers()
     shell = Shell(registry, config.path)
     with bind_errors(address):
         node = Node(options, config.roster, store, shell, registry)

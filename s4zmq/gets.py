@@ -20,6 +20,7 @@ from .errors import ChecksumMismatch, ProtocolError, S4Error
 from .keys import Key
 from .limits import BATCH_MAX_BYTES, CHUNK_BYTES, INLINE_MAX_BYTES, REQUEST_WINDOW, WINDOW_CHUNKS
 from .localfiles import NewFile, open_to_read, write_file
+from .memory import keep_freed_buffers
 
 _DOWNLOADS_AT_ONCE = 4
 _GET_KEYS = 64
@@ -54,6 +55,7 @@ class Download:
 
     def start(self) -> None:
         """Ask for the first ranges."""
+        keep_freed_buffers()
         for _ in range(WINDOW_CHUNKS):
             self._ask()
 

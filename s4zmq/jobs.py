@@ -123,9 +123,9 @@ class Job:
         self.caller = caller
         store = self._shop.store
         if self.plan.kind == "map-from-n":
-            self._items = group_items(store, self.selection)
+            self._items = group_items(store, self.selection, self._count)
         else:
-            self._items = map_items(store, self.selection, self._count.largest)
+            self._items = map_items(store, self.selection, self._count)
         # A task of map-to-n waits for its peers while the next one computes, so more threads
         # than slots.
         wanted = self._slots.count * (3 if self.plan.kind == "map-to-n" else 1)

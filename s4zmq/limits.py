@@ -95,6 +95,9 @@ SORT_RUN_KEYS = 50_000
 LARGEST_FIRST_KEYS = 4096
 """Inputs of a map that are started by size, largest first; the rest follow in any order."""
 
+KEPT_MEMBERS = 20_000
+"""Members of a merge's groups that are kept between its plan and its run (about 4 MB)."""
+
 MAX_FAILURES_KEPT = 100
 """Failures of one job that a node describes in full; beyond that they are counted."""
 

@@ -172,7 +172,10 @@ class Shipment:
         """Parcels sent so far, by owner."""
 
     def send(self, owner: str, outputs: Sequence[Output]) -> None:
-        """Stage a parcel on its owner; returns before it is there. Raises the task's first error."""
+        """Stage a parcel on its owner; returns before it is there. Raises the task's first error.
+
+        The files must stand until `commit` or `abort` has returned.
+        """
         number = self._parcels.get(owner, 0)
         self._parcels[owner] = number + 1
         if owner == self._shuffle.node:

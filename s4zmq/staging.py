@@ -1,7 +1,8 @@
 """Outputs of map-to-n that are on this node and not visible yet, until their task commits.
 
-    tmp/t-<task>/<parcel>.<index>   an output, without its name
-    tmp/t-<task>/<parcel>.rows      (key, size, digest) of each: written when the parcel is whole
+    the task's spool                 rows of all of them, and the values of the small ones
+    tmp/t-<task>/<parcel>.<index>    a large output that came from a peer
+    the command's folder             outputs that were made here, where they were made
 
 A task stands on several nodes. Its sender commits it on all of them when every parcel is staged
 everywhere, settles it when all have committed, and aborts it when one refuses: then what was made
@@ -13,22 +14,22 @@ from __future__ import annotations
 import os
 import shutil
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
-
-import msgpack
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from . import wire
 from .caller import Caller
-from .checksum import DIGEST_BYTES, digest_of_file, new_digest
+from .checksum import DIGEST_BYTES, digest_of, digest_of_file, new_digest
 from .codec import Body
 from .errors import Cancelled, ChecksumMismatch, KeyExists, KeyNotFound, ProtocolError
 from .inbox import Inbox
 from .keys import Key
 from .keyserver import KeyServer
-from .limits import CHUNK_BYTES, PARCEL_MAX_FILES
+from .limits import CHUNK_BYTES, INLINE_MAX_BYTES, PARCEL_MAX_FILES
 from .scratch import staged_folder
 from .sessions import Sessions
+from .sinks import KeyTarget, store_value
+from .spool import Row, Spool
 from .store import Stamp, Store, write_all
 from .transfer import Piece
 from .trees import remove_tree
@@ -36,20 +37,13 @@ from .trees import remove_tree
 _ABORTED_REMEMBERED = 10_000
 
 
-class Row(NamedTuple):
-    """One staged output."""
-
-    key: Key
-    size: int
-    digest: bytes
-
-
 class _Task:
-    def __init__(self, session: bytes) -> None:
+    def __init__(self, session: bytes, spool: Spool) -> None:
         self.session = session
-        self.parcels: set[int] = set()
+        self.spool = spool
         self.committed = False
         self.aborted = False
+        self.has_folder = False
         self.lock = threading.Lock()
 
 
@@ -85,25 +79,44 @@ class Staging:
         """Take a small parcel at once, or grant credit for a large one. Raises KeyExists early."""
         if not 0 < len(offer.entries) <= PARCEL_MAX_FILES:
             raise ProtocolError(f"offer: 1 to {PARCEL_MAX_FILES} outputs a parcel")
-        keys = [self._free_key(text) for text, _ in offer.entries]
+        keys = [self._keys.own_key(text) for text, _ in offer.entries]
         sizes = [size for _, size in offer.entries]
+        for key in keys:
+            self._require_free(key)
         self._store.require_space(sum(sizes), f"a parcel of {len(keys)} outputs")
-        folder = self._require(offer.task, caller.session)
-        if offer.parcel in self._tasks[offer.task].parcels:
+        task = self._require(offer.task, caller.session, with_folder=max(sizes) > INLINE_MAX_BYTES)
+        if offer.parcel in task.spool.parcels:
             caller.answer(wire.Staged())  # sent again: the first answer was lost
-            return
-        sink = ParcelSink(self, folder, offer.task, offer.parcel, keys=keys, sizes=sizes)
-        if not offer.inline:
+        elif offer.inline:
+            self._take_inline(offer, task, keys, sizes, memoryview(body))
+            caller.answer(wire.Staged())
+        else:
+            base = f"{staged_folder(self._store, offer.task)}/{offer.parcel}."
+            sink = ParcelSink(
+                self._store,
+                task.spool,
+                base,
+                keys=keys,
+                sizes=sizes,
+                on_whole=lambda rows: self._staged(offer.task, offer.parcel, rows),
+            )
             self._inbox.open(sizes, sink, caller)
-            return
-        if len(offer.digests) != len(keys) or sum(sizes) != len(body):
+
+    def _take_inline(
+        self, offer: wire.Offer, task: _Task, keys: Sequence[Key], sizes: Sequence[int], body: memoryview
+    ) -> None:
+        """Check a parcel that came whole, and keep it in one piece."""
+        if len(offer.digests) != len(keys) or sum(sizes) != len(body) or len(body) > INLINE_MAX_BYTES:
             raise ProtocolError("offer: the sizes do not add up to the body, or digests are missing")
-        try:
-            sink.write_whole(memoryview(body))
-            reply = sink.finish(offer.digests)
-        finally:
-            sink.discard()
-        caller.answer(reply)
+        start = 0
+        place = task.spool.reserve(len(body))
+        rows = []
+        for key, size, digest in zip(keys, sizes, offer.digests, strict=True):
+            check_digest(key, digest_of(body[start : start + size]), digest)
+            rows.append(Row(key, size, digest, place + start))
+            start += size
+        task.spool.write(body, place, keys[0])
+        self._staged(offer.task, offer.parcel, rows)
 
     def on_commit(self, commit: wire.Commit, body: Body, caller: Caller) -> None:
         """Make a task visible here."""
@@ -120,208 +133,215 @@ class Staging:
         self.settle(settle.task)
         caller.answer(wire.Ok())
 
-    def _free_key(self, text: str) -> Key:
-        key = self._keys.own_key(text)
+    def _require_free(self, key: Key) -> None:
         if self._store.exists(key):
             raise KeyExists(f"{key} already exists; keys are immutable: remove it first")
-        return key
 
     # -- one task
 
-    def _require(self, task: bytes, session: bytes) -> str:
-        """Get or make a task; its folder."""
-        folder = staged_folder(self._store, task)
+    def _require(self, id: bytes, session: bytes, *, with_folder: bool) -> _Task:
+        """Get or make a task."""
         with self._lock:
-            if task in self._aborted:
+            if id in self._aborted:
                 raise Cancelled("the task was aborted")  # the offer was overtaken by the abort
-            if task in self._tasks:
-                return folder
-            if session:
-                self._sessions.own(session, task, lambda: self._later(self._on_sender_gone, task))
-            with self._store.disk_errors("can not make a folder for staged outputs"):
-                os.makedirs(folder, exist_ok=True)
-            self._tasks[task] = _Task(session)
-        return folder
+            task = self._tasks.get(id)
+            if task is None:
+                if session:
+                    self._sessions.own(session, id, lambda: self._later(self._on_sender_gone, id))
+                task = self._tasks[id] = _Task(session, Spool(self._store))
+            if with_folder and not task.has_folder:
+                with self._store.disk_errors("can not make a folder for staged outputs"):
+                    os.makedirs(staged_folder(self._store, id), exist_ok=True)
+                task.has_folder = True
+            return task
 
-    def _on_sender_gone(self, task: bytes) -> None:
-        found = self._tasks.get(task)
-        if found:
-            self.settle(task) if found.committed else self.abort(task)
+    def _on_sender_gone(self, id: bytes) -> None:
+        task = self._tasks.get(id)
+        if task:
+            self.settle(id) if task.committed else self.abort(id)
 
-    def stage_local(self, task: bytes, parcel: int, outputs: Sequence[tuple[Key, str, int]]) -> None:
-        """Outputs (key, path, size) made on this node: moved here without a copy."""
-        folder = self._require(task, b"")
-        rows = []
-        with self._store.disk_errors("can not stage outputs"):
-            for index, (key, path, size) in enumerate(outputs):
-                self._free_key(str(key))
-                staged = f"{folder}/{parcel}.{index}"
-                _move(path, staged)
-                with open(staged, "rb", buffering=0) as file:
-                    found, digest = digest_of_file(file.fileno())
+    def stage_local(self, id: bytes, parcel: int, outputs: Sequence[tuple[Key, str, int]]) -> None:
+        """Outputs (key, path, size) made on this node. They stay where they are, so the command's
+        folder must stand until the task has ended."""
+        self._require(id, b"", with_folder=False)
+        self._staged(id, parcel, [self._look_at(id, *output) for output in outputs])
+
+    def _look_at(self, id: bytes, key: Key, path: str, size: int) -> Row:
+        self._require_free(key)
+        with self._store.disk_errors(f"can not stage {key}"):
+            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+            try:
+                found, digest = digest_of_file(fd)
                 if found != size:
                     raise ChecksumMismatch(f"{key} changed after its command had ended")
-                rows.append(Row(key, size, digest))
-        self.staged(task, parcel, rows)
+                if os.fstat(fd).st_nlink > 1:
+                    path = self._copy(id, fd, digest)
+            finally:
+                os.close(fd)
+        return Row(key, size, digest, path)
 
-    def staged(self, task: bytes, parcel: int, rows: Sequence[Row]) -> None:
+    def _copy(self, id: bytes, fd: int, digest: bytes) -> str:
+        """A file with other names is copied: its bytes may be another output's, or a stranger's."""
+        self._require(id, b"", with_folder=True)
+        folder = staged_folder(self._store, id)
+        path = f"{folder}/copy.{len(os.listdir(folder))}"
+        with open(fd, "rb", closefd=False) as source, open(path, "xb") as target:
+            source.seek(0)
+            shutil.copyfileobj(source, target, CHUNK_BYTES)
+        return path
+
+    def _staged(self, id: bytes, parcel: int, rows: Sequence[Row]) -> None:
         """Note that a parcel is whole. Raises Cancelled where its task has been aborted meanwhile."""
-        path = f"{staged_folder(self._store, task)}/{parcel}.rows"
-        with self._store.disk_errors("can not write the list of staged outputs"):
-            try:
-                with open(path, "wb") as file:
-                    file.write(msgpack.packb([(row.key.path, row.size, row.digest) for row in rows]))
-            except FileNotFoundError:
-                raise Cancelled("the task was aborted") from None
-        found = self._tasks.get(task)
-        if found is None:
-            remove_tree(staged_folder(self._store, task))
+        task = self._tasks.get(id)
+        if task is None:
+            remove_tree(staged_folder(self._store, id))
             raise Cancelled("the task was aborted")
-        found.parcels.add(parcel)
+        task.spool.add(parcel, rows)
 
-    def commit(self, task: bytes, parcels: int) -> None:
+    def commit(self, id: bytes, parcels: int) -> None:
         """Give every staged output its name. May be repeated. Raises KeyExists for a race lost."""
-        found = self._tasks.get(task)
-        if found is None or found.parcels != set(range(parcels)):
+        task = self._tasks.get(id)
+        if task is None or task.spool.parcels != set(range(parcels)):
             raise Cancelled("a commit of a task that is not staged here: its sender was away too long")
-        with found.lock, self._store.disk_errors("can not publish staged outputs"):
-            if found.aborted:
+        with task.lock, self._store.disk_errors("can not publish staged outputs"):
+            if task.aborted:
                 raise Cancelled("the task was aborted")
-            found.committed = True
-            folder = staged_folder(self._store, task)
+            task.committed = True
             for parcel in range(parcels):
-                for index, row in enumerate(self._rows(task, parcel)):
-                    self._publish(f"{folder}/{parcel}.{index}", row, task)
+                for row in task.spool.rows(parcel):
+                    self._publish(row, id, task.spool)
 
-    def _publish(self, path: str, row: Row, task: bytes) -> None:
+    def _publish(self, row: Row, id: bytes, spool: Spool) -> None:
+        if isinstance(row.place, int):
+            value = memoryview(spool.read(row.size, row.place))
+            store_value(self._store, KeyTarget(self._store, row.key), value, row.digest, id)
+            return
         try:
-            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            fd = os.open(row.place, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
         except FileNotFoundError:
             return  # a repeated commit: this one has its name already
         try:
-            self._store.commit(fd, row.key, Stamp(row.size, row.digest, task), path)
+            self._store.commit(fd, row.key, Stamp(row.size, row.digest, id), row.place)
         finally:
             os.close(fd)
 
-    def abort(self, task: bytes) -> None:
+    def abort(self, id: bytes) -> None:
         """Remove what is staged, and what a commit made visible. Nothing there is fine."""
         with self._lock:
-            self._aborted[task] = None
+            self._aborted[id] = None
             if len(self._aborted) > _ABORTED_REMEMBERED:
                 self._aborted.pop(next(iter(self._aborted)))
-            found = self._tasks.pop(task, None)
-        if found is None:
+            task = self._tasks.pop(id, None)
+        if task is None:
             return
-        with found.lock:
-            found.aborted = True
-            for parcel in found.parcels if found.committed else ():
-                for row in self._rows(task, parcel):
-                    self._unpublish(row.key, task)
-        self._release(task, found)
+        with task.lock:
+            task.aborted = True
+            for parcel in task.spool.parcels if task.committed else ():
+                for row in task.spool.rows(parcel):
+                    self._unpublish(row.key, id)
+        self._release(id, task)
 
-    def _unpublish(self, key: Key, task: bytes) -> None:
+    def _unpublish(self, key: Key, id: bytes) -> None:
         try:
             fd, stamp = self._store.open(key)
         except (KeyNotFound, ChecksumMismatch):
             return
         os.close(fd)
-        if stamp.writer == task:
+        if stamp.writer == id:
             self._store.delete(key)
 
-    def settle(self, task: bytes) -> None:
+    def settle(self, id: bytes) -> None:
         """Forget a task that has committed."""
-        found = self._tasks.pop(task, None)
-        if found:
-            self._release(task, found)
+        task = self._tasks.pop(id, None)
+        if task:
+            self._release(id, task)
 
-    def _release(self, task: bytes, found: _Task) -> None:
-        if found.session:
-            self._sessions.release(found.session, task)
-        remove_tree(staged_folder(self._store, task))
-
-    def _rows(self, task: bytes, parcel: int) -> Iterator[Row]:
-        with open(f"{staged_folder(self._store, task)}/{parcel}.rows", "rb") as file:
-            for path, size, digest in msgpack.unpackb(file.read()):
-                yield Row(Key(path), size, digest)
+    def _release(self, id: bytes, task: _Task) -> None:
+        if task.session:
+            self._sessions.release(task.session, id)
+        with task.lock:  # a commit that is under way ends first
+            task.spool.close()
+        if task.has_folder:
+            remove_tree(staged_folder(self._store, id))
 
 
 class ParcelSink:
-    """The outputs of one parcel on their way into the staged folder."""
+    """The outputs of one parcel that comes as chunks: small ones to the spool, large ones to files."""
 
     def __init__(
         self,
-        staging: Staging,
-        folder: str,
-        task: bytes,
-        parcel: int,
+        store: Store,
+        spool: Spool,
+        base: str,
         *,
         keys: Sequence[Key],
         sizes: Sequence[int],
+        on_whole: Callable[[Sequence[Row]], None],
     ) -> None:
-        self._staging = staging
-        self._base = f"{folder}/{parcel}."
-        self._task = task
-        self._parcel = parcel
+        """`base` begins the path of each file."""
+        self._store = store
+        self._spool = spool
         self._keys = keys
         self._sizes = sizes
+        self._on_whole = on_whole
+        self._places = _places(spool, base, sizes)
         self._index = -1
         self._fd = -1
         self._digest = new_digest()
         self._digests: list[bytes] = []
 
     def write(self, piece: Piece, data: memoryview) -> None:
-        """Bytes of output `piece.number`; empty outputs before it are made on the way."""
-        while self._index < piece.number:
-            self._next()
-        with self._staging._store.disk_errors(f"can not write {self._keys[piece.number]}"):
-            write_all(self._fd, data, piece.offset)
+        """Bytes of output `piece.number`; empty outputs before it are passed on the way."""
+        self._go_to(piece.number)
+        place = self._places[piece.number]
+        if isinstance(place, int):
+            self._spool.write(data, place + piece.offset, self._keys[piece.number])
+        else:
+            with self._store.disk_errors(f"can not write {self._keys[piece.number]}"):
+                write_all(self._fd, data, piece.offset)
         self._digest.update(data)
 
-    def write_whole(self, body: memoryview) -> None:
-        """All outputs from one buffer, each checked by `finish`."""
-        offset = 0
-        for index, size in enumerate(self._sizes):
-            if size:
-                self.write(Piece(index, 0, 0, size), body[offset : offset + size])
-            offset += size
-
-    def _next(self) -> None:
-        self._close_one()
-        self._index += 1
-        with self._staging._store.disk_errors("can not make a staged output"):
-            flags = os.O_CREAT | os.O_TRUNC | os.O_WRONLY | os.O_CLOEXEC
-            self._fd = os.open(f"{self._base}{self._index}", flags, 0o644)
+    def _go_to(self, number: int) -> None:
+        while self._index < number:
+            self._close_one()
+            self._index += 1
+            place = self._places[self._index]
+            if isinstance(place, str):
+                with self._store.disk_errors("can not make a staged output"):
+                    self._fd = os.open(place, os.O_CREAT | os.O_TRUNC | os.O_WRONLY | os.O_CLOEXEC, 0o600)
 
     def _close_one(self) -> None:
-        if self._fd >= 0:
-            os.close(self._fd)
+        if self._index >= 0:
             self._digests.append(self._digest.digest())
             self._digest = new_digest()
-            self._fd = -1
+        self.discard()
 
     def finish(self, digests: list[bytes]) -> wire.Staged:
         """Compare and note as staged. Raises ChecksumMismatch or Cancelled."""
-        while self._index < len(self._keys) - 1:
-            self._next()
+        self._go_to(len(self._keys) - 1)
         self._close_one()
         for key, ours, theirs in zip(self._keys, self._digests, digests, strict=True):
-            if ours != theirs or len(theirs) != DIGEST_BYTES:
-                raise ChecksumMismatch(f"{key} was damaged on its way between nodes")
-        rows = [Row(*row) for row in zip(self._keys, self._sizes, self._digests, strict=True)]
-        self._staging.staged(self._task, self._parcel, rows)
+            check_digest(key, ours, theirs)
+        columns = (self._keys, self._sizes, self._digests, self._places)
+        self._on_whole([Row(*row) for row in zip(*columns, strict=True)])
         return wire.Staged()
 
     def discard(self) -> None:
-        """The files go with the task's folder when its sender aborts it."""
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
+        """What was written goes with the task, when its sender aborts it."""
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)
 
 
-def _move(path: str, staged: str) -> None:
-    """Rename; a file with other names is copied, as its bytes may be another output's too."""
-    if os.lstat(path).st_nlink == 1:
-        os.rename(path, staged)
-    else:
-        with open(path, "rb") as source, open(staged, "xb") as target:
-            shutil.copyfileobj(source, target, CHUNK_BYTES)
+def _places(spool: Spool, base: str, sizes: Sequence[int]) -> list[int | str]:
+    """Room in the spool for every small output, and a path for every large one."""
+    return [
+        spool.reserve(size) if size <= INLINE_MAX_BYTES else f"{base}{index}"
+        for index, size in enumerate(sizes)
+    ]
+
+
+def check_digest(key: Key, ours: bytes, theirs: bytes) -> None:
+    """Raises ChecksumMismatch."""
+    if ours != theirs or len(theirs) != DIGEST_BYTES:
+        raise ChecksumMismatch(f"{key} was damaged on its way between nodes")

@@ -2,7 +2,7 @@
 
     DIR/keys/bucket/dir/name   the values, mode 0444; the folder tree is the index
     DIR/tmp/                   whatever is not finished (see `scratch`)
-    DIR/lock, DIR/roster       see `datadir`
+    DIR/nameless/, lock, roster    see `datadir`
 
 A value is written to a file without a name, stamped with its checksum in an extended attribute, and
 linked to its name. `link` refuses to overwrite, so of any number of writers one wins. No fsync: the
@@ -15,12 +15,13 @@ Safe to call from several threads: the kernel decides every race.
 from __future__ import annotations
 
 import errno
+import itertools
 import os
 import stat
 import struct
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -64,12 +65,13 @@ class Stamp(NamedTuple):
 class Store:
     """Keys below one data folder."""
 
-    def __init__(self, root: Path, node: str) -> None:
-        """`node` is this node's host:port, for messages."""
+    def __init__(self, root: Path, node: str, nameless: Sequence[str] = ()) -> None:
+        """`node` is this node's host:port, for messages; `nameless` folders to make files in."""
         self.root = root
         self.node = node
         self.keys_path = str(root / "keys")
         self.tmp_path = str(root / "tmp")
+        self._nameless = itertools.cycle(nameless or (self.tmp_path,))
         self._verified = Verified(VERIFIED_KEYS)
 
     def path_of(self, key: Key) -> str:
@@ -81,7 +83,7 @@ class Store:
     def new_file(self) -> int:
         """A descriptor of a file without a name, to be written and committed. A crash leaves nothing."""
         with self.disk_errors("can not make a file"):
-            return os.open(self.tmp_path, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600)
+            return os.open(next(self._nameless), os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600)
 
     def commit(self, fd: int, key: Key, stamp: Stamp, source: str = "") -> None:
         """Publish the file behind `fd` as `key`, once. The only place a key becomes visible.
@@ -90,9 +92,7 @@ class Store:
         key was made by the same writer: then this is a retry whose first reply was lost.
         """
         with self.disk_errors(f"can not store {key}"):
-            os.fchmod(fd, 0o600)  # a repeated commit finds 0444, and only root could stamp that
-            os.setxattr(fd, XATTR, stamp.pack())
-            os.fchmod(fd, 0o444)
+            _stamp(fd, stamp)
             if not self._link(fd, key, stamp):
                 return
             if source:
@@ -203,6 +203,15 @@ class Store:
                 raise self.damaged(key, "its bytes are not those that were stored")
         self._verified.add(before)
 
+    def require_sound(self, key: Key) -> None:
+        """As `open_checked`, for a key that others open; one look where its bytes are known."""
+        try:
+            known = os.stat(self.path_of(key), follow_symlinks=False) in self._verified
+        except OSError:
+            known = False
+        if not known:
+            os.close(self.open_checked(key)[0])
+
     def exists(self, key: Key) -> bool:
         """Whether a key of this name stands here, sound or not."""
         return os.path.isfile(self.path_of(key))
@@ -303,6 +312,16 @@ def _remove_empty_folders(path: str) -> bool:
         except OSError:
             return False
     return True
+
+
+def _stamp(fd: int, stamp: Stamp) -> None:
+    """Attach the checksum, and make the file read-only."""
+    try:
+        os.setxattr(fd, XATTR, stamp.pack())
+    except PermissionError:  # a repeated commit finds 0444, which only root could stamp
+        os.fchmod(fd, 0o600)
+        os.setxattr(fd, XATTR, stamp.pack())
+    os.fchmod(fd, 0o444)
 
 
 def write_all(fd: int, data: bytes | bytearray | memoryview, offset: int) -> None:

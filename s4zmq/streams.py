@@ -15,6 +15,7 @@ from .codec import Body, Chunk
 from .courier import Courier, DataLine
 from .errors import ConnectionLost, LocalFileError, S4Error
 from .limits import CHUNK_BYTES
+from .memory import keep_freed_buffers
 from .transfer import Outgoing
 from .wire import Credit, Drop, Granted
 
@@ -49,6 +50,7 @@ class Upload:
 
     def start(self, message: Any) -> None:
         """Send the Open or Offer that asks for the first credit."""
+        keep_freed_buffers()
         self._courier.request(self._node, message, self._on_reply, resend=False)
 
     def _on_reply(self, reply: Any, _: Body) -> None:

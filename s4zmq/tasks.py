@@ -69,16 +69,9 @@ def _map(shop: Workshop, order: Order, item: Item, task: bytes) -> int:
 
 def _map_from_n(shop: Workshop, order: Order, item: Item, task: bytes) -> int:
     output = order.outdir.key(item.label)
-    paths = shop.store.new_file()
-    try:
-        with os.fdopen(os.dup(paths), "w", encoding="utf-8", newline="\n") as listing:
-            for member in members_of(item.members):
-                with _checked(shop.store, member):
-                    listing.write(shop.store.path_of(member) + "\n")
-        os.lseek(paths, 0, os.SEEK_SET)
-        _run_to_key(shop, order, item, task, stdin=paths, output=output, subject=str(output))
-    finally:
-        os.close(paths)
+    for member in members_of(shop.store, item.members):
+        shop.store.require_sound(member)
+    _run_to_key(shop, order, item, task, stdin=item.members, output=output, subject=str(output))
     return 1
 
 
@@ -125,8 +118,11 @@ def _ship(shop: Workshop, order: Order, outputs: Iterator[Output], task: bytes) 
             parcel.append(output)
             if len(parcel) == PARCEL_MAX_FILES:
                 shipment.send(owner, waiting.pop(owner))
+        here = waiting.pop(shop.node, None)
         for owner, parcel in waiting.items():
             shipment.send(owner, parcel)
+        if here:  # last: its checksums are made while the others travel
+            shipment.send(shop.node, here)
         shipment.commit()
     except BaseException:
         shipment.abort()
@@ -138,17 +134,19 @@ def _outputs(shop: Workshop, order: Order, item: Item, folder: str, listing: int
     """The files that a command printed, checked, by name."""
     shipped = {os.path.basename(path) for path in order.shipped}
     below = Folder(f"{order.outdir.path}{item.label}/")
-    before = ""
+    before, inside = "", {""}
     for line in sorted_lines(_printed(shop, item, listing), shop.store.tmp_path):
         name, _, printed = line.partition("\0")
         if name == before:
             raise _bad_output(shop, item, printed, "two printed files have this name")
         before = name
         path = os.path.join(folder, printed)
-        status = _plain_file(shop, item, folder, path, printed)
+        _require_inside(shop, item, folder, printed, inside)
+        status = _plain_file(shop, item, path, printed)
         if name in shipped and os.path.dirname(path) == folder:
             raise _bad_output(shop, item, printed, "it is a file that was shipped with --file")
-        os.chmod(path, 0o600)
+        if not status.st_mode & stat.S_IRUSR:
+            os.chmod(path, 0o600)
         try:
             key = below.key(name)
         except KeyInvalid as error:
@@ -169,12 +167,20 @@ def _printed(shop: Workshop, item: Item, listing: int) -> Iterator[str]:
             raise _bad_output(shop, item, "a path", "it is not UTF-8") from None
 
 
-def _plain_file(shop: Workshop, item: Item, folder: str, path: str, printed: str) -> os.stat_result:
+def _require_inside(shop: Workshop, item: Item, folder: str, printed: str, inside: set[str]) -> None:
+    """`inside` keeps the folders that were looked at: nothing moves any more."""
     if "\0" in printed:
         raise _bad_output(shop, item, printed, "it holds a NUL")
-    above = os.path.realpath(os.path.dirname(path))
+    head = os.path.dirname(printed)
+    if head in inside:
+        return
+    above = os.path.realpath(os.path.join(folder, head))
     if above != folder and not above.startswith(folder + "/"):
         raise _bad_output(shop, item, printed, "it lies outside the command's folder")
+    inside.add(head)
+
+
+def _plain_file(shop: Workshop, item: Item, path: str, printed: str) -> os.stat_result:
     try:
         status = os.lstat(path)
     except OSError as exc:

@@ -44,6 +44,23 @@ def test_a_new_folder_is_made_with_all_that_a_store_needs(root: Path) -> None:
     give_up(store.root)
 
 
+def test_ext4_gets_folders_in_many_places_of_the_disk_and_others_one(root: Path) -> None:
+    store = open_store(root, NODE, ROSTER)
+    kind = subprocess.run(["stat", "-fc", "%T", root], capture_output=True, text=True, check=True)
+    is_ext4 = kind.stdout.strip() == "ext2/ext3"
+    assert len(os.listdir(root / "nameless")) == (64 if is_ext4 else 0)
+    fds = [store.new_file() for _ in range(64)]
+    try:
+        places = {os.readlink(f"/proc/self/fd/{fd}").rpartition("/")[0] for fd in fds}
+    finally:
+        for fd in fds:
+            os.close(fd)
+    assert len(places) == (64 if is_ext4 else 1)
+    assert all(path.startswith(str(root)) for path in places)
+    give_up(root)
+    open_store(root, NODE, ROSTER)  # they are there already
+
+
 def test_two_nodes_can_not_share_a_folder(root: Path) -> None:
     open_store(root, NODE, ROSTER)
     with pytest.raises(ConfigError, match=f"another node uses the data folder {root}"):

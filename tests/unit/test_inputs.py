@@ -56,7 +56,7 @@ def test_the_largest_inputs_come_first_and_each_comes_once(
     sizes = {"a": 1, "b": 9, "c": 4, "d/e": 7, "f": 7, "g": 0, "h": 2}
     sized(store, sizes)
     count = count_map(store, ALL, OUT, one_to_one=True)
-    items = list(map_items(store, ALL, count.largest))
+    items = list(map_items(store, ALL, count))
     assert sorted(item.label for item in items) == sorted(sizes)
     assert [item.size for item in items[:3]] == [9, 7, 7]
     assert [item.label for item in items[3:]] == ["a", "c", "g", "h"]
@@ -67,7 +67,7 @@ def test_a_glob_hands_out_what_it_matches_with_its_path_below_the_folder(store: 
     sized(store, {"x/1_a": 1, "x/2_a": 1, "y/1_a": 1, "1_a": 1})
     selection = Selection.parse("s4://in/*/1_*")
     count = count_map(store, selection, OUT, one_to_one=True)
-    assert {item.label for item in map_items(store, selection, count.largest)} == {"x/1_a", "y/1_a"}
+    assert {item.label for item in map_items(store, selection, count)} == {"x/1_a", "y/1_a"}
 
 
 # -- groups
@@ -88,18 +88,44 @@ def test_the_output_of_a_group_that_is_there_is_a_conflict(store: Store) -> None
 
 
 @pytest.mark.usefixtures("no_descriptor_left")
-def test_a_group_is_one_item_with_a_list_of_its_members(store: Store) -> None:
+@pytest.mark.parametrize("kept", [4, 3])
+def test_a_group_is_one_item_with_a_list_of_its_members(
+    store: Store, monkeypatch: pytest.MonkeyPatch, kept: int
+) -> None:
+    monkeypatch.setattr(room, "KEPT_MEMBERS", kept)
     sized(store, {"y/1_a": 3, "x/1_a": 2, "x/2_a": 4, "x/2_b": 5})
-    items = list(group_items(store, ALL))
+    count = count_groups(store, ALL, OUT)
+    assert (count.groups is None) == (kept < 4), "few groups are kept, more are walked again"
+    items = sorted(group_items(store, ALL, count))
     try:
         assert [item[:4] for item in items] == [("1_a", "in/x/1_a", 5, 2), ("2", "in/x/2_a", 9, 2)]
         for _ in range(2):  # a second attempt reads the list again
-            assert list(members_of(items[0].members)) == [Key("in/x/1_a"), Key("in/y/1_a")]
-        assert list(members_of(items[1].members)) == [Key("in/x/2_a"), Key("in/x/2_b")]
+            assert list(members_of(store, items[0].members)) == [Key("in/x/1_a"), Key("in/y/1_a")]
+        assert list(members_of(store, items[1].members)) == [Key("in/x/2_a"), Key("in/x/2_b")]
         assert unfinished(store) == [], "the lists have no names"
     finally:
         for item in items:
             os.close(item.members)
+
+
+def test_the_largest_group_comes_first(store: Store) -> None:
+    sized(store, {"1_a": 3, "x/1_a": 2, "2_a": 4, "3_b": 9})
+    items = list(group_items(store, ALL, count_groups(store, ALL, OUT)))
+    for item in items:
+        os.close(item.members)
+    assert [(item.label, item.size) for item in items] == [("3_b", 9), ("1_a", 5), ("2_a", 4)]
+
+
+def test_a_list_of_members_is_read_from_its_start_and_left_there(store: Store) -> None:
+    sized(store, {"1_a": 3})
+    [item] = group_items(store, ALL, count_groups(store, ALL, OUT))
+    try:
+        for _ in range(2):
+            assert list(members_of(store, item.members)) == [Key("in/1_a")]
+            assert os.lseek(item.members, 0, os.SEEK_CUR) == 0
+        assert os.pread(item.members, 4096, 0).decode() == f"{store.keys_path}/in/1_a\n"
+    finally:
+        os.close(item.members)
 
 
 @pytest.mark.usefixtures("no_descriptor_left")
@@ -108,9 +134,9 @@ def test_a_list_of_many_members_is_whole(store: Store) -> None:
     expected = [f"in/{folder}{number:04}/7" for number in range(500)]
     for path in expected:
         put(store, f"s4://{path}", b"")
-    [item] = group_items(store, ALL)
+    [item] = group_items(store, ALL, count_groups(store, ALL, OUT))
     try:
-        assert [key.path for key in members_of(item.members)] == expected
+        assert [key.path for key in members_of(store, item.members)] == expected
         assert item.keys == len(expected)
     finally:
         os.close(item.members)

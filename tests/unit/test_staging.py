@@ -257,8 +257,10 @@ def test_outputs_made_here_are_moved_and_not_copied(bench: Bench, tmp_path: Path
     made.write_bytes(b"value")
     inode = made.stat().st_ino
     bench.staging.stage_local(TASK, 0, [(Key.parse(A), str(made), 5)])
-    assert not made.exists()
+    assert made.exists()
+    assert bench.visible() == {}
     bench.commit()
+    assert not made.exists()
     assert os.stat(bench.store.path_of(Key.parse(A))).st_ino == inode
     bench.staging.settle(TASK)
     assert bench.visible() == {A: b"value"}
