@@ -3,7 +3,7 @@
 Only map-to-n moves data between nodes. The rooms, from the ground up; a room imports from lower
 layers only, and a test keeps that:
 
-     0  limits errors wire mailbox interrupts memory
+     0  limits errors wire mailbox interrupts memory pipes
      1  keys checksum commandtext codec sorting processes trees
      2  placement transfer sockets sessions caller localfiles shell
      3  config store courier

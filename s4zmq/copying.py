@@ -10,6 +10,7 @@ from .errors import KeyInvalid, LocalFileError, RequestError
 from .gets import Getter, Wanted
 from .keys import SCHEME, Folder, Key, show
 from .localfiles import descriptor_of, local_target, walk_files
+from .pipes import widen_pipe
 from .printing import write_all
 from .puts import Item, Putter
 
@@ -35,6 +36,7 @@ def put_one(client: Client, source: str, target: str, resume: bool) -> None:
     putter = Putter(client, resume=resume)
     key = _key_for(source, target)
     if source == "-":
+        widen_pipe(0)
         putter.put_pipe(0, key)
     else:
         putter.put_all([Item(source, str(key), client.owner(key))])
@@ -55,6 +57,7 @@ def get_one(client: Client, source: str, target: str, resume: bool) -> None:
     key = Key.parse(source)
     descriptor = descriptor_of(target)
     if descriptor >= 0:
+        widen_pipe(descriptor)
         Getter(client).get_to(key, lambda data: write_all(descriptor, data))
         return
     path = local_target(target, key.name)

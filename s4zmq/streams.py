@@ -163,28 +163,32 @@ class PipeSource:
     """Standard input, or whatever else has no size. Reads only when told that bytes are there."""
 
     def __init__(self, fd: int, head: bytes) -> None:
-        """`head` was read from `fd` already."""
+        """`head` was read from `fd` already; less than a chunk."""
         self._fd = fd
         self._digest = new_digest()
-        self._buffer = bytearray(head)
+        self._chunk = memoryview(bytearray(CHUNK_BYTES))
+        self._chunk[: len(head)] = head
+        self._filled = len(head)
         self._at_end = False
 
     @property
     def is_ready(self) -> bool:
         """Whether `read` would give a chunk or the end."""
-        return self._at_end or len(self._buffer) >= CHUNK_BYTES
+        return self._at_end or self._filled == CHUNK_BYTES
 
     def fill(self) -> None:
         """Read once; blocks if nothing is there."""
-        data = os.read(self._fd, CHUNK_BYTES)
-        self._buffer += data
-        self._at_end = not data
+        count = os.readv(self._fd, [self._chunk[self._filled :]])
+        self._filled += count
+        self._at_end = not count
 
-    def read(self) -> bytearray | bytes | None:
+    def read(self) -> memoryview | None:
         """A whole chunk, or what is left at the end."""
         if not self.is_ready:
             return None
-        data, self._buffer = self._buffer[:CHUNK_BYTES], self._buffer[CHUNK_BYTES:]
+        data = self._chunk[: self._filled]
+        if data:
+            self._chunk, self._filled = memoryview(bytearray(CHUNK_BYTES)), 0
         self._digest.update(data)
         return data
 

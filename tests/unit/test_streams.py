@@ -145,12 +145,20 @@ def test_a_pipe_that_has_no_whole_chunk_yet_gives_nothing() -> None:
     os.close(reader)
 
 
-def test_more_than_a_chunk_that_was_read_already_is_not_lost() -> None:
-    head = b"x" * (2 * CHUNK_BYTES + 1)
-    with open(os.devnull, "rb") as nothing:
-        source = PipeSource(nothing.fileno(), head)
-        source.fill()
-        assert list(map(len, read_all(source))) == [CHUNK_BYTES, CHUNK_BYTES, 1]
+@pytest.mark.parametrize("size", [1, CHUNK_BYTES - 1, CHUNK_BYTES])
+def test_what_was_read_already_comes_first_and_what_follows_is_not_mixed_up(
+    size: int, tmp_path: Path
+) -> None:
+    head, rest = os.urandom(size), os.urandom(2 * CHUNK_BYTES + 1)
+    (tmp_path / "rest").write_bytes(rest)
+    with open(tmp_path / "rest", "rb", buffering=0) as file:
+        source, chunks = PipeSource(file.fileno(), head), []
+        while not (chunks and not chunks[-1]):
+            while not source.is_ready:
+                source.fill()
+            chunks.append(source.read() or b"")
+    assert b"".join(chunks) == head + rest
+    assert {len(chunk) for chunk in chunks[:-2]} == {CHUNK_BYTES}
 
 
 # -- many files
