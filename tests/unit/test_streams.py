@@ -140,7 +140,7 @@ def test_a_pipe_that_has_no_whole_chunk_yet_gives_nothing() -> None:
         os.close(writer)
     source.fill()
     assert source.is_ready
-    assert [source.read(), source.read()] == [b"abc", b""]
+    assert [bytes(source.read() or b"-"), bytes(source.read() or b"")] == [b"abc", b""]
     source.close()
     os.close(reader)
 
@@ -152,11 +152,12 @@ def test_what_was_read_already_comes_first_and_what_follows_is_not_mixed_up(
     head, rest = os.urandom(size), os.urandom(2 * CHUNK_BYTES + 1)
     (tmp_path / "rest").write_bytes(rest)
     with open(tmp_path / "rest", "rb", buffering=0) as file:
-        source, chunks = PipeSource(file.fileno(), head), []
-        while not (chunks and not chunks[-1]):
+        source = PipeSource(file.fileno(), head)
+        chunks: list[bytes] = []
+        while not chunks or chunks[-1]:
             while not source.is_ready:
                 source.fill()
-            chunks.append(source.read() or b"")
+            chunks.append(bytes(source.read() or b""))
     assert b"".join(chunks) == head + rest
     assert {len(chunk) for chunk in chunks[:-2]} == {CHUNK_BYTES}
 
