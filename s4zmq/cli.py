@@ -81,17 +81,19 @@ def run() -> NoReturn:
 
 def main(argv: list[str]) -> int:
     """Run one command; its exit status."""
-    from docopt import DocoptExit, docopt
-
     from .errors import S4Error
 
-    try:
-        args = docopt(USAGE, argv, version=_version())
-    except DocoptExit as exc:
-        print(f"s4: these words do not fit the usage\n{exc.usage.strip()}", file=sys.stderr)
-        return EXIT_USAGE
-    except SystemExit:  # --help and --version have printed
-        return 0
+    args = plain_args(argv)
+    if args is None:
+        from docopt import DocoptExit, docopt
+
+        try:
+            args = docopt(USAGE, argv, version=_version())
+        except DocoptExit as exc:
+            print(f"s4: these words do not fit the usage\n{exc.usage.strip()}", file=sys.stderr)
+            return EXIT_USAGE
+        except SystemExit:  # --help and --version have printed
+            return 0
     command = next(name for name in COMMANDS if args[name])
     interrupts.install()
     try:
@@ -110,6 +112,38 @@ def main(argv: list[str]) -> int:
     except interrupts.Terminated:
         print("s4: terminated", file=sys.stderr)
         return EXIT_TERMINATED
+
+
+def plain_args(argv: list[str]) -> Args | None:
+    """What docopt makes of a command with its words and with flags as USAGE spells them, 4 ms sooner
+    and from the same USAGE. None where there is more to it, or less: then docopt is asked.
+    """
+    conf, given = None, argv
+    if argv[:1] == ["-c"] and len(argv) > 1 and not argv[1].startswith("-"):
+        conf, given = argv[1], argv[2:]
+    lines = [line.split()[3:] for line in USAGE.splitlines() if line.startswith("  s4 [-c PATH] ")]
+    command, *pattern = next((line for line in lines if line[:1] == given[:1]), [""])
+    flags = {word.strip("[]"): False for word in pattern if word.startswith("[-")}
+    names = [word.strip("[]") for word in pattern if word.strip("[]").isupper()]
+    set_flags = [word for word in given[1:] if word in flags]
+    words = [word for word in given[1:] if word not in flags]
+    if (
+        not command
+        or "--" in set_flags
+        or len(set_flags) > len(set(set_flags))
+        or any(word.startswith("-") and word != "-" for word in words)
+        or not sum(name in pattern for name in names) <= len(words) <= len(names)
+    ):
+        return None
+    return {
+        **dict.fromkeys(COMMANDS, False),
+        "-c": conf,
+        command: True,
+        **flags,
+        **dict.fromkeys(set_flags, True),
+        **dict.fromkeys(names),
+        **dict(zip(names, words, strict=False)),
+    }
 
 
 def _quiet_end() -> int:
@@ -258,7 +292,7 @@ def _up(args: Args) -> int:
 
     print(up(s4_home(), _number(args, "--nodes", 1, 0)))
     conf, found = embedded_conf(s4_home()), find_conf(None)
-    if found != conf:
+    if found != str(conf):
         print(f"note: other commands use {found}; for these nodes say -c {conf}", file=sys.stderr)
     return 0
 

@@ -6,7 +6,6 @@ Here are the verbs that move no bulk: health, listing, removing, eval. `puts` an
 
 from __future__ import annotations
 
-import heapq
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
@@ -96,6 +95,8 @@ class Client:
 
     def list_keys(self, prefix: str, *, recursive: bool) -> Iterator[Row]:
         """Keys that start with the text `prefix`, of all nodes, sorted by path as bytes."""
+        import heapq
+
         listings = [NodeListing(self, node, prefix, recursive) for node in self.roster.nodes]
         before = ""
         for row in heapq.merge(*listings):

@@ -82,7 +82,7 @@ def serve(args: dict[str, Any]) -> int:
     registry.kill_left_over()
     become_subreaper()
     keep_freed_buffers()
-    shell = Shell(registry, config.path)
+    shell = Shell(registry, Path(config.path))
     with bind_errors(address):
         node = Node(options, config.roster, store, shell, registry)
     for signum in (signal.SIGTERM, signal.SIGINT):

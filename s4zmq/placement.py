@@ -7,9 +7,9 @@ stored keys, so a test pins values that must never change.
 
 from __future__ import annotations
 
-import hashlib
 from typing import NamedTuple
 
+from .checksum import digest_of
 from .errors import ConfigError
 
 ROSTER_DIGEST_BYTES = 8
@@ -38,7 +38,7 @@ class Roster(NamedTuple):
     @property
     def digest(self) -> bytes:
         """8 bytes that differ when the list or its order differs; every request carries them."""
-        return hashlib.blake2b(self.text.encode(), digest_size=ROSTER_DIGEST_BYTES).digest()
+        return digest_of(self.text.encode())[:ROSTER_DIGEST_BYTES]
 
     @property
     def text(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import signal
 import subprocess
 import sys
@@ -9,8 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from docopt import docopt
 
-from s4zmq.cli import COMMANDS, USAGE, main
+from s4zmq.cli import COMMANDS, USAGE, main, plain_args
 
 
 @pytest.fixture(autouse=True)
@@ -55,6 +57,42 @@ def test_help_and_version_are_data_and_succeed(capsys: pytest.CaptureFixture[str
     assert capsys.readouterr().out.strip() == USAGE.strip()
     assert main(["--version"]) == 0
     assert capsys.readouterr().out.startswith("s4zmq ")
+
+
+ODD_WORDS = ["--", "-r", "--resume", "--dry", "-c", "-", "-5", "", "ls", "health", "SRC", "x y"]
+
+
+@pytest.mark.parametrize("command", [*COMMANDS, "no-such", "[-r]"])
+def test_plain_words_mean_what_docopt_says(command: str) -> None:
+    for count in range(4):
+        for words in itertools.product(ODD_WORDS, repeat=count):
+            argv = [command, *words]
+            plain = plain_args(argv)
+            if plain is not None:
+                assert plain.items() <= docopt(USAGE, argv).items(), argv
+
+
+@pytest.mark.parametrize("conf", ["conf", "", "-", "--", "-r", "ls"])
+def test_plain_words_after_a_conf_mean_what_docopt_says(conf: str) -> None:
+    for argv in (["-c", conf, "ls", "-r"], ["-c", conf, "health"], ["-c", conf], ["-c"]):
+        plain = plain_args(argv)
+        assert plain is None or plain.items() <= docopt(USAGE, argv).items()
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["cp a b", "cp -r a b", "cp - b --resume", "ls", "ls -r x", "rm -r x", "eval k c", "-c conf health"],
+)
+def test_the_commands_of_a_loop_need_no_docopt(words: str) -> None:
+    assert plain_args(words.split()) is not None
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["", "cp a", "cp a b c", "cp --res a b", "ls -r -r", "ls -c x", "rm -- x", "map a b c", "up", "-h"],
+)
+def test_docopt_is_asked_about_all_else(words: str) -> None:
+    assert plain_args(words.split()) is None
 
 
 def test_every_command_is_in_the_usage() -> None:

@@ -30,15 +30,15 @@ def test_the_first_of_option_variable_home_and_embedded_wins(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     embedded = write_conf(home / ".s4" / "s4.conf", 4)
-    assert find_conf(None) == embedded
+    assert find_conf(None) == str(embedded)
     in_home = write_conf(home / ".s4.conf", 3)
-    assert find_conf(None) == in_home
+    assert find_conf(None) == str(in_home)
     by_variable = write_conf(home / "variable.conf", 2)
     monkeypatch.setenv("S4_CONF_PATH", str(by_variable))
-    assert find_conf(None) == by_variable
+    assert find_conf(None) == str(by_variable)
     given = write_conf(home / "given.conf", 1)
-    assert find_conf(str(given)) == given
-    assert load_config(str(given)) == Config(given, Roster(("127.0.0.1:1",)))
+    assert find_conf(str(given)) == str(given)
+    assert load_config(str(given)) == Config(str(given), Roster(("127.0.0.1:1",)))
 
 
 def test_a_path_is_made_absolute_so_that_commands_find_the_same_cluster(
@@ -46,16 +46,24 @@ def test_a_path_is_made_absolute_so_that_commands_find_the_same_cluster(
 ) -> None:
     monkeypatch.chdir(home)
     write_conf(home / "my.conf", 1)
-    assert load_config("my.conf").path == home / "my.conf"
+    assert load_config("my.conf").path == str(home / "my.conf")
     monkeypatch.setenv("S4_CONF_PATH", "my.conf")
-    assert load_config(None).path == home / "my.conf"
+    assert load_config(None).path == str(home / "my.conf")
+
+
+def test_a_path_through_a_link_keeps_its_meaning(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(home)
+    conf = write_conf(home / "elsewhere" / "my.conf", 1)
+    (home / "elsewhere" / "folder").mkdir()
+    (home / "link").symlink_to(home / "elsewhere" / "folder")
+    assert Path(load_config("link/../my.conf").path).resolve() == conf
 
 
 def test_an_empty_variable_counts_as_unset(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("S4_CONF_PATH", "")
     monkeypatch.setenv("S4_HOME", "")
     in_home = write_conf(home / ".s4.conf", 3)
-    assert find_conf(None) == in_home
+    assert find_conf(None) == str(in_home)
     assert s4_home() == home / ".s4"
 
 
@@ -63,7 +71,7 @@ def test_the_embedded_cluster_may_live_elsewhere(home: Path, monkeypatch: pytest
     monkeypatch.setenv("S4_HOME", str(home / "else where"))
     conf = write_conf(home / "else where" / "s4.conf", 5)
     assert embedded_conf(s4_home()) == conf
-    assert find_conf(None) == conf
+    assert find_conf(None) == str(conf)
 
 
 def test_no_conf_at_all_says_what_to_do(home: Path) -> None:

