@@ -15,13 +15,23 @@ import os
 import threading
 import time
 from collections.abc import Callable, Sequence
+from math import inf
 from typing import Any, NamedTuple
 
 import zmq
 
 from . import codec, interrupts, sockets
-from .errors import NodeUnreachable, S4Error, from_code
-from .limits import LEASE_INTERVAL_S, PING_INTERVAL_S, SILENCE_LIMIT_S, TICK_S
+from .errors import NodeUnreachable, QueueFull, S4Error, from_code
+from .limits import (
+    BATCHES_IN_FLIGHT,
+    FULL_LIMIT_S,
+    FULL_PAUSE_S,
+    LEASE_INTERVAL_S,
+    PING_INTERVAL_S,
+    REQUEST_WINDOW,
+    SILENCE_LIMIT_S,
+    TICK_S,
+)
 from .placement import Roster
 from .wire import INTERIM, Failure, Ping, Pong
 
@@ -40,6 +50,18 @@ class Pending(NamedTuple):
     """Whether sending it a second time does no harm."""
 
 
+class Refused(NamedTuple):
+    """A request that a full node has sent back."""
+
+    since: float
+    """Time of the first refusal."""
+
+    due: float
+    """When it goes out again; infinite once it has."""
+
+    pause_s: float
+
+
 class Line:
     """The connection to one node, and what waits on it."""
 
@@ -47,10 +69,44 @@ class Line:
         self.node = node
         self.socket = socket
         self.pending: dict[int, Pending] = {}
+        self.refused: dict[int, Refused] = {}
+        """Those of the pending that the node has sent back at least once."""
+        self.window = float(REQUEST_WINDOW)
+        """Batches that may be in flight: halved by a refusal, and growing by one a round."""
         self.ping_id = 0
         """Id of the ping that is not answered yet, or 0."""
         self.pinged_at = 0.0
         self.boot = b""
+
+    def refuse(self, id: int, now: float) -> bool:
+        """The node was full: whether the request is to go out again, after a pause."""
+        before = self.refused.get(id, Refused(now, 0.0, FULL_PAUSE_S / 2))
+        if id not in self.pending or now - before.since > FULL_LIMIT_S:
+            return False
+        pause_s = min(TICK_S, 2 * before.pause_s)
+        jitter = 0.5 + os.urandom(1)[0] / 255  # so that those who were refused together do not return so
+        self.refused[id] = Refused(before.since, now + pause_s * jitter, pause_s)
+        self.window = max(1.0, self.window / 2)
+        return True
+
+    def due(self, now: float) -> list[int]:
+        """The requests that go out again now."""
+        found = [id for id, refused in self.refused.items() if refused.due <= now]
+        for id in found:
+            self.refused[id] = self.refused[id]._replace(due=inf)
+        if found:  # a pong on its way does not know of them
+            self.ping_id, self.pinged_at = 0, now
+        return found
+
+    def is_out(self, id: int) -> bool:
+        """Whether the node should know of the request."""
+        return id not in self.refused or self.refused[id].due == inf
+
+    def end(self, id: int) -> None:
+        """The final reply is here."""
+        del self.pending[id]
+        self.refused.pop(id, None)
+        self.window = min(float(REQUEST_WINDOW), self.window + 1 / self.window)
 
 
 class Courier:
@@ -82,6 +138,11 @@ class Courier:
         line.pending[id] = Pending(message, body, on_reply, resend)
         self._send(line, id, message, body)
         return id
+
+    def window(self, node: str) -> int:
+        """How many batches may be in flight to `node` now; 1 at least."""
+        share = max(2, BATCHES_IN_FLIGHT // len(self.roster.nodes))
+        return int(min(self._line(node).window, share))
 
     def tell(self, node: str, message: Any) -> None:
         """Send a message that has no reply."""
@@ -124,7 +185,7 @@ class Courier:
         for data_line in blocked:
             self._poller.register(data_line.socket, zmq.POLLOUT)
         try:
-            ready = dict(self._poller.poll(max(0, int(timeout_s * 1000))))
+            ready = dict(self._poller.poll(max(0, int(min(timeout_s, self._rest_s()) * 1000))))
         finally:
             for data_line in blocked:
                 self._poller.unregister(data_line.socket)
@@ -169,8 +230,11 @@ class Courier:
             if isinstance(message, Failure) and envelope.id in (0, line.ping_id):
                 self._fail(line, from_code(*message))
             return
+        if isinstance(message, Failure) and message.code == QueueFull.code:
+            if line.refuse(envelope.id, time.monotonic()):
+                return
         if type(message) not in INTERIM:
-            del line.pending[envelope.id]
+            line.end(envelope.id)
         if isinstance(message, Failure):
             pending.on_reply(from_code(*message), body)
         else:
@@ -178,8 +242,15 @@ class Courier:
 
     # -- who lives
 
+    def _rest_s(self) -> float:
+        """How long nothing needs to be sent again."""
+        dues = [refused.due for line in self._lines.values() for refused in line.refused.values()]
+        return max(0.001, min(dues) - time.monotonic()) if dues else inf
+
     def _look_after(self, now: float) -> None:
         for line in list(self._lines.values()):
+            for id in line.due(now):
+                self._send(line, id, line.pending[id].message, line.pending[id].body)
             if not line.pending or now - line.pinged_at < PING_INTERVAL_S:
                 continue
             if not line.ping_id:
@@ -190,7 +261,8 @@ class Courier:
 
     def _ping(self, line: Line, now: float) -> None:
         line.ping_id, line.pinged_at = next(self._ids), now
-        self._send(line, line.ping_id, Ping(sorted(line.pending)[:1000]), b"")
+        waiting = sorted(filter(line.is_out, line.pending))
+        self._send(line, line.ping_id, Ping(waiting[:1000]), b"")
 
     def _on_pong(self, line: Line, id: int, pong: Pong) -> None:
         if id != line.ping_id:
@@ -200,18 +272,18 @@ class Courier:
         line.boot = pong.boot
         for lost in pong.lost:
             pending = line.pending.get(lost)
-            if pending is None:
+            if pending is None or not line.is_out(lost):
                 continue
             if pending.resend:
                 self._send(line, lost, pending.message, pending.body)
                 continue
-            del line.pending[lost]
+            line.end(lost)
             what = "restarted" if restarted else "lost its connection"
             pending.on_reply(NodeUnreachable(f"node {line.node} {what} meanwhile: try again"), b"")
 
     def _fail(self, line: Line, error: S4Error) -> None:
         """End everything that waits for a node; the next request dials it anew."""
-        waiting, line.pending = list(line.pending.values()), {}
+        waiting, line.pending, line.refused = list(line.pending.values()), {}, {}
         self._hang_up(line)
         for pending in waiting:
             pending.on_reply(error, b"")
@@ -243,6 +315,7 @@ class Courier:
         """Nobody wants the replies any more that are on their way."""
         for line in self._lines.values():
             line.pending.clear()
+            line.refused.clear()
 
     def data_line(self, address: str) -> DataLine:
         """The PUSH to the data socket at `address` (host:port)."""

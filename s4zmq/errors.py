@@ -129,6 +129,13 @@ class NodeBusy(WorldError):
     exit_status = 3
 
 
+class QueueFull(NodeBusy):
+    """The node works on as much as it may hold, and has dropped the request unread. The asking side
+    sends it again by itself for a while."""
+
+    code = "E_QUEUE"
+
+
 class NodeUnreachable(WorldError):
     """No answer: the node is down, hung or cut off. Trying again may help."""
 

@@ -18,7 +18,7 @@ from .codec import Body, error_of
 from .courier import Courier
 from .errors import ChecksumMismatch, ProtocolError, S4Error
 from .keys import Key
-from .limits import BATCH_MAX_BYTES, CHUNK_BYTES, INLINE_MAX_BYTES, REQUEST_WINDOW, WINDOW_CHUNKS
+from .limits import BATCH_MAX_BYTES, CHUNK_BYTES, INLINE_MAX_BYTES, WINDOW_CHUNKS
 from .localfiles import NewFile, open_to_read, write_file
 from .memory import keep_freed_buffers
 
@@ -181,7 +181,7 @@ class Getter:
         self._wait(lambda: not self._in_flight[node])  # its download has begun
 
     def _ask(self, node: str, batch: list[Wanted]) -> None:
-        self._wait(lambda: self._in_flight[node] < REQUEST_WINDOW)
+        self._wait(lambda: self._in_flight[node] < self._courier.window(node))
         there = self._resume and any(os.path.isfile(item.path) for item in batch)
         self._request(node, batch, inline=not there)
 

@@ -28,7 +28,10 @@ INBOX_CHUNKS = 32
 """Chunks that one node lets all of its senders together have in flight (32 MiB)."""
 
 REQUEST_WINDOW = 8
-"""Batches in flight from one client to one node."""
+"""Batches in flight from one client to one node, where that is not full."""
+
+BATCHES_IN_FLIGHT = 32
+"""Batches in flight from one client to all nodes: what bounds its memory in a large cluster."""
 
 EVAL_CHUNK_BYTES = 256 << 10
 """Most bytes of a command's output in one message."""
@@ -77,8 +80,12 @@ MAX_SHIPPED_FILES = 256
 MAX_REQUESTS = 8192
 """Requests that a node works on at once; more are refused as busy."""
 
-MAX_QUEUED_BYTES = 128 << 20
-"""Bytes of values in requests that wait for a disk thread; more are refused as busy."""
+MAX_QUEUED_BYTES = 32 << 20
+"""Bytes of values in requests that wait for a disk thread; a request beyond is sent back, and comes
+again later."""
+
+MAX_REPLY_BYTES = 32 << 20
+"""Bytes of values in replies on their way; beyond that each connection has one at a time."""
 
 MAX_PARKED = 64
 """Replies kept for a connection that does not take them; with more it is given up."""
@@ -124,6 +131,12 @@ LEASE_S = 6.0
 
 DRAIN_S = 5.0
 """How long SIGTERM lets requests in flight finish."""
+
+FULL_PAUSE_S = 0.02
+"""A request that a full node sent back waits so long, twice as long the next time, at most TICK_S."""
+
+FULL_LIMIT_S = 60.0
+"""How long a request is sent again to a node that stays full."""
 
 TICK_S = 0.5
 """The control loop looks at its deadlines, and jobs report their counts, this often."""

@@ -27,13 +27,22 @@ from . import codec, sockets, wire
 from .caller import Caller, Letter
 from .codec import Body
 from .courier import Courier
-from .errors import Cancelled, InternalError, NodeBusy, ProtocolError, S4Error, WrongRoster
+from .errors import Cancelled, InternalError, NodeBusy, ProtocolError, QueueFull, S4Error, WrongRoster
 from .evals import Evals
 from .inbox import Inbox
 from .jobs import Jobs
 from .keyserver import KeyServer
-from .limits import DRAIN_S, MAX_PARKED, MAX_QUEUED_BYTES, MAX_REQUESTS, TICK_S
+from .limits import (
+    BATCH_MAX_BYTES,
+    DRAIN_S,
+    MAX_PARKED,
+    MAX_QUEUED_BYTES,
+    MAX_REPLY_BYTES,
+    MAX_REQUESTS,
+    TICK_S,
+)
 from .mailbox import Mailbox
+from .outstanding import Outstanding
 from .placement import Roster
 from .processes import Registry
 from .sessions import Sessions
@@ -80,6 +89,7 @@ class Node:
         self._parked: dict[bytes, deque[Letter]] = {}
         self._requests: set[tuple[bytes, int]] = set()
         self._queued_bytes = 0
+        self._outstanding = Outstanding(MAX_REPLY_BYTES)
         self._lock = threading.Lock()
         self._drain_until = 0.0
         self._next_tick = 0.0
@@ -193,7 +203,9 @@ class Node:
         if self._drain_until and not isinstance(message, (wire.Commit, wire.Abort, wire.Settle)):
             raise NodeBusy(f"node {self.address} is shutting down")
         if len(self._requests) >= MAX_REQUESTS or self._queued_bytes > MAX_QUEUED_BYTES:
-            raise NodeBusy(f"node {self.address} has too much to do: try again")
+            raise QueueFull(f"node {self.address} has too much to do: try again")
+        if not self._outstanding.reserve(caller.identity, caller.id, _reply_bytes(message)):
+            raise QueueFull(f"node {self.address} has too many bytes on their way: try again")
         self._requests.add(token)
         self._count_queued(len(body))
         self._disk.submit(self._on_disk_thread, slow, message, body, caller)
@@ -251,13 +263,13 @@ class Node:
         if len(waiting) > MAX_PARKED:
             log.warning("a client takes no replies: %d are dropped", len(waiting))
             for dropped in self._parked.pop(letter.identity):
-                self._requests.discard((dropped.identity, dropped.id))
+                self._forget(dropped)
 
     def _try_send(self, letter: Letter) -> bool:
         """False where the client is too slow for now; a client that is gone counts as sent."""
         frames: list[Body] = [letter.identity, *codec.encode(letter.message, letter.id)]
         if len(letter.body):
-            frames.append(letter.body)
+            frames.append(self._outstanding.watch(letter.identity, letter.body))
         try:
             self._control.send_multipart(frames, zmq.NOBLOCK, copy=len(letter.body) < 65536)
         except zmq.Again:
@@ -266,8 +278,13 @@ class Node:
             if exc.errno != zmq.EHOSTUNREACH:
                 raise
         if type(letter.message) not in wire.INTERIM:
-            self._requests.discard((letter.identity, letter.id))
+            self._forget(letter)
         return True
+
+    def _forget(self, letter: Letter) -> None:
+        """The request has had its final reply."""
+        self._requests.discard((letter.identity, letter.id))
+        self._outstanding.settle(letter.identity, letter.id)
 
     # -- requests that this thread answers
 
@@ -336,3 +353,10 @@ class Node:
         self._control.close(linger=500)
         self._registry.sweep_orphans()
         self._context.term()
+
+
+def _reply_bytes(message: Any) -> int:
+    """How many bytes of values the reply to a request may carry."""
+    if isinstance(message, wire.Fetch):
+        return message.length
+    return BATCH_MAX_BYTES if isinstance(message, wire.Get) and message.inline else 0

@@ -17,7 +17,7 @@ from .client import Client
 from .codec import Body, error_of
 from .errors import KeyExists, LocalFileError, S4Error, map_errors
 from .keys import Key
-from .limits import BATCH_MAX_BYTES, BATCH_MAX_KEYS, INLINE_MAX_BYTES, REQUEST_WINDOW
+from .limits import BATCH_MAX_BYTES, BATCH_MAX_KEYS, INLINE_MAX_BYTES
 from .localfiles import open_to_read
 from .streams import FileSource, PipeSource, Upload, check_unchanged
 
@@ -106,7 +106,7 @@ class Putter:
             self._send(node, batch)
 
     def _send(self, node: str, batch: _Batch) -> None:
-        self._wait(lambda: self._in_flight[node] < REQUEST_WINDOW)
+        self._wait(lambda: self._in_flight[node] < self._courier.window(node))
 
         def on_reply(reply: Any, _: Body) -> None:
             self._in_flight[node] -= 1

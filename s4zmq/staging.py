@@ -106,7 +106,7 @@ class Staging:
         self, offer: wire.Offer, task: _Task, keys: Sequence[Key], sizes: Sequence[int], body: memoryview
     ) -> None:
         """Check a parcel that came whole, and keep it in one piece."""
-        if len(offer.digests) != len(keys) or sum(sizes) != len(body) or len(body) > INLINE_MAX_BYTES:
+        if len(offer.digests) != len(keys) or sum(sizes) != len(body):
             raise ProtocolError("offer: the sizes do not add up to the body, or digests are missing")
         start = 0
         place = task.spool.reserve(len(body))

@@ -12,7 +12,7 @@ import zmq
 from s4zmq import codec, sockets, wire
 from s4zmq import courier as room
 from s4zmq.courier import Courier
-from s4zmq.errors import KeyNotFound, NodeUnreachable, S4Error, WrongRoster, WrongVersion
+from s4zmq.errors import KeyNotFound, NodeUnreachable, QueueFull, S4Error, WrongRoster, WrongVersion
 from s4zmq.placement import Roster
 
 from ..harness import wait_until
@@ -151,6 +151,72 @@ def test_a_lost_request_is_sent_again_if_that_does_no_harm(
     bench.answer(bench.listen(wire.Ping).id, wire.Pong(b"boot....", [id]))
     assert bench.listen(wire.Get).id == id
     assert bench.replies == []
+
+
+FULL = wire.Failure("E_QUEUE", "too much to do", {})
+
+
+@pytest.mark.parametrize("resend", [True, False])
+def test_what_a_full_node_sends_back_goes_out_again_until_it_is_taken(bench: Bench, resend: bool) -> None:
+    id = bench.request(wire.Get(["s4://b/k"], True), b"body", resend=resend)
+    for _ in range(3):
+        assert bench.listen(wire.Get).id == id
+        bench.answer(id, FULL)
+    bench.listen(wire.Get)
+    bench.answer(id, wire.Values([], []))
+    bench.wait_for_replies(1)
+    assert bench.replies == [(wire.Values([], []), b"")]
+    assert not bench.courier._line(bench.node).refused
+
+
+def test_a_node_that_stays_full_is_an_error_in_the_end(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room, "FULL_LIMIT_S", 0.0)
+    id = bench.request(wire.Stats())
+    for _ in range(2):
+        bench.listen(wire.Stats)
+        bench.answer(id, FULL)
+    bench.wait_for_replies(1)
+    assert isinstance(bench.replies[0][0], QueueFull)
+
+
+def test_a_full_node_gets_fewer_at_once_and_more_again_later(bench: Bench) -> None:
+    def round_trip(message: Any) -> None:
+        id = bench.request(wire.Stats())
+        bench.listen(wire.Stats)
+        bench.answer(id, message)
+
+    assert bench.courier.window(bench.node) == 8
+    for expected in (4, 2, 1, 1):
+        round_trip(FULL)
+        wait_until(lambda: bench.courier.step(0.01) or bench.courier._line(bench.node).refused, "a refusal")
+        assert bench.courier.window(bench.node) == expected
+        bench.courier._line(bench.node).refused.clear()
+    for _ in range(40):
+        round_trip(wire.StatsReply({}))
+    bench.wait_for_replies(40)
+    assert bench.courier.window(bench.node) == 8
+
+
+def test_a_ping_does_not_ask_for_what_was_sent_back(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room, "PING_INTERVAL_S", 0.05)
+    monkeypatch.setattr(room, "FULL_PAUSE_S", 0.4)
+    refused, other = bench.request(wire.Stats(), resend=False), bench.request(wire.Stats())
+    bench.listen(wire.Stats)
+    bench.answer(refused, FULL)
+    ping = bench.listen(wire.Ping)
+    while refused in ping.message.pending:  # sent before the refusal came
+        bench.answer(ping.id, wire.Pong(b"boot", [refused]))
+        ping = bench.listen(wire.Ping)
+    assert ping.message.pending == [other]
+    assert bench.replies == []
+
+
+def test_all_nodes_together_get_no_more_batches_than_a_client_may_hold(bench: Bench) -> None:
+    many = Courier(Roster(tuple(f"127.0.0.1:{port}" for port in range(7000, 7016))), bench.context)
+    assert [many.window(node) for node in many.roster.nodes] == [2] * 16
+    many.close()
 
 
 @pytest.mark.parametrize(("boots", "what"), [([b"1"], "lost its connection"), ([b"1", b"2"], "restarted")])
