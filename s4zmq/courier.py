@@ -230,9 +230,9 @@ class Courier:
             if isinstance(message, Failure) and envelope.id in (0, line.ping_id):
                 self._fail(line, from_code(*message))
             return
-        if isinstance(message, Failure) and message.code == QueueFull.code:
-            if line.refuse(envelope.id, time.monotonic()):
-                return
+        is_full = isinstance(message, Failure) and message.code == QueueFull.code
+        if is_full and line.refuse(envelope.id, time.monotonic()):
+            return
         if type(message) not in INTERIM:
             line.end(envelope.id)
         if isinstance(message, Failure):

@@ -22,7 +22,8 @@ from .limits import BATCH_MAX_BYTES, CHUNK_BYTES, INLINE_MAX_BYTES, WINDOW_CHUNK
 from .localfiles import NewFile, open_to_read, write_file
 from .memory import keep_freed_buffers
 
-_DOWNLOADS_AT_ONCE = 4
+_RANGES_AT_ONCE = 12
+"""Ranges in flight for all downloads together: what bounds the memory that they need."""
 _GET_KEYS = 64
 Write = Callable[[Body], None]
 
@@ -39,8 +40,9 @@ class Download:
     """One large value as a window of ranges, delivered in order."""
 
     def __init__(
-        self, courier: Courier, node: str, key: Key, *, size: int, digest: bytes, write: Write
+        self, courier: Courier, node: str, key: Key, *, size: int, write: Write, digest: bytes = b""
     ) -> None:
+        """Without a `digest`, that of the first range that comes is what all must have."""
         self._courier = courier
         self._node = node
         self._key = key
@@ -75,9 +77,14 @@ class Download:
             return
         if isinstance(reply, S4Error):
             self.error = reply
-        elif reply.digest != self._expected or reply.size != self._size or len(body) != count:
+        elif (
+            reply.digest != (self._expected or reply.digest)
+            or reply.size != self._size
+            or len(body) != count
+        ):
             self.error = ChecksumMismatch(f"{self._key} changed while it was read")
         else:
+            self._expected = reply.digest
             self._early[offset] = body
             self._deliver()
             self._ask()
@@ -92,6 +99,11 @@ class Download:
             except S4Error as error:
                 self.error = error
                 return
+
+    @property
+    def ranges(self) -> int:
+        """Ranges that are on their way."""
+        return -(-(self._asked - self._written) // CHUNK_BYTES)
 
     @property
     def is_over(self) -> bool:
@@ -161,11 +173,11 @@ class Getter:
                 if item.size > INLINE_MAX_BYTES:
                     self._ask_large(node, item)
                     continue
-                batches[node].append(item)
-                sizes[node] += item.size
-                if len(batches[node]) >= _GET_KEYS or sizes[node] > BATCH_MAX_BYTES - INLINE_MAX_BYTES:
+                if len(batches[node]) >= _GET_KEYS or sizes[node] + item.size > BATCH_MAX_BYTES:
                     self._ask(node, batches.pop(node))
                     sizes[node] = 0
+                batches[node].append(item)
+                sizes[node] += item.size
             for node, batch in batches.items():
                 self._ask(node, batch)
             self._wait(lambda: not self._downloads and not any(self._in_flight.values()))
@@ -176,9 +188,12 @@ class Getter:
             raise self._errors[0]
 
     def _ask_large(self, node: str, item: Wanted) -> None:
-        self._wait(lambda: len(self._downloads) < _DOWNLOADS_AT_ONCE)
-        self._ask(node, [item])
-        self._wait(lambda: not self._in_flight[node])  # its download has begun
+        wanted = min(WINDOW_CHUNKS, -(-item.size // CHUNK_BYTES))
+        self._wait(lambda: wanted + sum(d.ranges for d, _ in self._downloads) <= _RANGES_AT_ONCE)
+        if self._resume and os.path.isfile(item.path):
+            self._ask(node, [item])  # it may be the same
+        else:
+            self._start(node, item, item.size, b"")
 
     def _ask(self, node: str, batch: list[Wanted]) -> None:
         self._wait(lambda: self._in_flight[node] < self._courier.window(node))

@@ -6,8 +6,12 @@ line; what stands here is part of the design.
 
 # -- values on the wire
 
-INLINE_MAX_BYTES = 256 << 10
+INLINE_MAX_BYTES = 512 << 10
 """A value up to this size travels inside a control message: one round trip."""
+
+PARCEL_INLINE_BYTES = 256 << 10
+"""Outputs of a shuffle that together have at most this size travel inside their offer, and single ones
+are kept in the spool until they are committed."""
 
 BATCH_MAX_BYTES = 1 << 20
 """Values of one PUT or GET together; the same bound as a chunk keeps the control loop responsive."""

@@ -21,7 +21,7 @@ from .limits import BATCH_MAX_BYTES, BATCH_MAX_KEYS, INLINE_MAX_BYTES
 from .localfiles import open_to_read
 from .streams import FileSource, PipeSource, Upload, check_unchanged
 
-_UPLOADS_AT_ONCE = 4
+_UPLOADS_AT_ONCE = 8
 
 
 class Item(NamedTuple):
@@ -49,7 +49,11 @@ class _Batch:
 
     @property
     def is_full(self) -> bool:
-        return len(self.entries) >= BATCH_MAX_KEYS or self.size > BATCH_MAX_BYTES - INLINE_MAX_BYTES
+        return len(self.entries) >= BATCH_MAX_KEYS
+
+    def has_room(self, size: int) -> bool:
+        """Whether a value of `size` bytes fits in."""
+        return self.size + size <= BATCH_MAX_BYTES
 
 
 class Putter:
@@ -100,6 +104,9 @@ class Putter:
 
     def _put_small(self, node: str, name: str, value: bytes) -> None:
         batch = self._batches[node]
+        if not batch.has_room(len(value)):
+            self._send(node, batch)
+            batch = self._batches[node] = _Batch()
         batch.add(name, value)
         if batch.is_full:
             del self._batches[node]

@@ -28,7 +28,7 @@ from .codec import Body
 from .courier import Courier, unreachable
 from .errors import Cancelled, NodeUnreachable, S4Error
 from .keys import Key
-from .limits import INLINE_MAX_BYTES, REQUEST_WINDOW
+from .limits import PARCEL_INLINE_BYTES, REQUEST_WINDOW
 from .mailbox import Mailbox
 from .shell import Switch
 from .staging import Staging
@@ -186,7 +186,7 @@ class Shipment:
 
     def _offer(self, number: int, outputs: Sequence[Output]) -> tuple[Any, Body, FilesSource | None]:
         entries = [(str(output.key), output.size) for output in outputs]
-        if sum(output.size for output in outputs) > INLINE_MAX_BYTES:
+        if sum(output.size for output in outputs) > PARCEL_INLINE_BYTES:
             source = FilesSource([o.path for o in outputs], [o.size for o in outputs])
             return wire.Offer(self._task, number, entries, [], False), b"", source
         values = []

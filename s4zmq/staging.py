@@ -25,7 +25,7 @@ from .errors import Cancelled, ChecksumMismatch, KeyExists, KeyNotFound, Protoco
 from .inbox import Inbox
 from .keys import Key
 from .keyserver import KeyServer
-from .limits import CHUNK_BYTES, INLINE_MAX_BYTES, PARCEL_MAX_FILES
+from .limits import CHUNK_BYTES, PARCEL_INLINE_BYTES, PARCEL_MAX_FILES
 from .scratch import staged_folder
 from .sessions import Sessions
 from .sinks import KeyTarget, store_value
@@ -84,7 +84,7 @@ class Staging:
         for key in keys:
             self._require_free(key)
         self._store.require_space(sum(sizes), f"a parcel of {len(keys)} outputs")
-        task = self._require(offer.task, caller.session, with_folder=max(sizes) > INLINE_MAX_BYTES)
+        task = self._require(offer.task, caller.session, with_folder=max(sizes) > PARCEL_INLINE_BYTES)
         if offer.parcel in task.spool.parcels:
             caller.answer(wire.Staged())  # sent again: the first answer was lost
         elif offer.inline:
@@ -336,7 +336,7 @@ class ParcelSink:
 def _places(spool: Spool, base: str, sizes: Sequence[int]) -> list[int | str]:
     """Room in the spool for every small output, and a path for every large one."""
     return [
-        spool.reserve(size) if size <= INLINE_MAX_BYTES else f"{base}{index}"
+        spool.reserve(size) if size <= PARCEL_INLINE_BYTES else f"{base}{index}"
         for index, size in enumerate(sizes)
     ]
 

@@ -24,7 +24,7 @@ from s4zmq.errors import (
 )
 from s4zmq.inbox import Inbox
 from s4zmq.keyserver import KeyServer
-from s4zmq.limits import BATCH_MAX_KEYS, CHUNK_BYTES, INLINE_MAX_BYTES
+from s4zmq.limits import BATCH_MAX_BYTES, BATCH_MAX_KEYS, CHUNK_BYTES, INLINE_MAX_BYTES
 from s4zmq.placement import Roster
 from s4zmq.sessions import Sessions
 from s4zmq.store import Store
@@ -216,8 +216,9 @@ def test_a_reply_stays_within_a_batch_whatever_was_asked_for(bench: Bench) -> No
         put(bench.store, f"s4://b/0_{number}", bytes(INLINE_MAX_BYTES))
     keys = [f"s4://b/0_{number}" for number in range(6)]
     reply, body = bench.ask_with_body(bench.server.on_get, wire.Get(keys, True))
-    assert [inline for _, _, inline in reply.entries] == [True] * 4 + [False] * 2
-    assert len(body) == 4 * INLINE_MAX_BYTES
+    fit = BATCH_MAX_BYTES // INLINE_MAX_BYTES
+    assert [inline for _, _, inline in reply.entries] == [True] * fit + [False] * (6 - fit)
+    assert len(body) == fit * INLINE_MAX_BYTES
 
 
 def test_too_many_keys_at_once_are_refused(bench: Bench) -> None:
