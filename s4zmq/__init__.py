@@ -4,9 +4,9 @@ Only map-to-n moves data between nodes. The rooms, from the ground up; a room im
 layers only, and a test keeps that:
 
      0  limits errors wire mailbox interrupts memory pipes
-     1  keys checksum commandtext codec sorting processes trees
-     2  placement transfer sockets sessions caller localfiles shell
-     3  config store courier
+     1  keys checksum commandtext codec sorting processes trees watching
+     2  placement transfer sockets sessions caller localfiles outstanding shell
+     3  config store courier bashes
      4  datadir listing scratch sinks streams inbox spool
      5  client inputs keyserver
      6  puts gets printing staging evals
@@ -15,8 +15,9 @@ layers only, and a test keeps that:
      9  jobs
     10  node
     11  daemon embedded
-    12  demo bench
+    12  demo
     13  cli
+    14  bench
 """
 
 __version__ = "0.1.0"

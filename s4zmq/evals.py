@@ -19,8 +19,9 @@ from .errors import Cancelled, InternalError, NodeBusy, ProtocolError, S4Error
 from .keys import Key
 from .keyserver import KeyServer
 from .limits import EVAL_WINDOW, MAX_EVALS
+from .pipes import widen_pipe
 from .sessions import Sessions
-from .shell import Command, Shell, Switch, widen_pipe
+from .shell import Command, Shell, Switch
 from .store import Store
 
 log = logging.getLogger(__name__)

@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from . import wire
+from .bashes import Bashes
 from .caller import Caller
 from .codec import Body, row_of
 from .commandtext import check_command
@@ -56,17 +57,25 @@ class Slots:
     @contextmanager
     def one(self, cancel: Switch) -> Iterator[None]:
         """Hold a slot. Raises Cancelled where the job ends before one is free."""
-        with cancel.heard_by(self._wake), self._changed:
-            self._changed.wait_for(lambda: self._free > 0 or cancel.is_on)
-            if cancel.is_on:
-                raise Cancelled("the job was ended")
-            self._free -= 1
+        if not self._take():
+            with cancel.heard_by(self._wake), self._changed:
+                self._changed.wait_for(lambda: self._free > 0 or cancel.is_on)
+                if cancel.is_on:
+                    raise Cancelled("the job was ended")
+                self._free -= 1
         try:
             yield
         finally:
             with self._changed:
                 self._free += 1
                 self._changed.notify_all()
+
+    def _take(self) -> bool:
+        """A slot that is free; a map has a thread for each, so that it nearly always finds one."""
+        with self._changed:
+            is_free = self._free > 0
+            self._free -= is_free
+            return is_free
 
     def _wake(self) -> None:
         with self._changed:
@@ -93,6 +102,7 @@ class Job:
         self.cancel = Switch()
         self.caller: Caller | None = None
         self._shop = shop
+        self._bashes = Bashes(shop.shell, plan.command)
         self._slots = Slots(min(plan.jobs, MAX_COMMANDS_AT_ONCE)) if plan.jobs else slots
         self._count = Count(0, 0, 0, [], [])
         self._lock = threading.Lock()
@@ -184,6 +194,7 @@ class Job:
             plan.job,
             self.outdir,
             plan.command,
+            self._bashes,
             self.shipped,
             plan.timeout_s,
             self.cancel,
@@ -212,6 +223,7 @@ class Job:
     def close(self) -> None:
         """After the last thread: remove what is left and answer."""
         self._close_items()
+        self._bashes.close()
         remove_tree(self.folder)
         self.cancel.close()
         if self.caller is None:

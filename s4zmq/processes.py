@@ -1,9 +1,10 @@
 """Ending processes, all of them: groups, orphans, and what a killed node left running.
 
-A command leads a process group of its own. A descendant that left the group (`setsid`) keeps the
-marker that stands in its environment, and when its parents die it becomes a child of the node,
-which is a subreaper. One that also scrubbed its environment is ended as soon as the node runs no
-command at all. Linux only; nothing here knows what the commands are for.
+A command leads a process group of its own, or is a child of a bash that runs the commands of a job
+one by one. Its descendants carry the marker that stands in its environment, and when their parents
+die they become children of the node, which is a subreaper. One that scrubbed its environment is
+ended as soon as the node runs no command at all. Linux only; nothing here knows what the commands
+are for.
 """
 
 from __future__ import annotations
@@ -21,11 +22,13 @@ from pathlib import Path
 MARKER = "S4_TASK"
 _PR_SET_CHILD_SUBREAPER = 36
 _PATIENCE_S = 2.0
+_EXEC_TRIES = 50
+_EXEC_PAUSE_S = 0.0005
 
 
-def become_subreaper() -> None:
-    """Make orphans of this process's descendants its children, so that they can be found."""
-    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+def become_subreaper(wanted: bool = True) -> None:
+    """Make orphans of this process's descendants its children, so that they can be found; or no more."""
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, int(wanted), 0, 0, 0)
 
 
 def kill_group(pgid: int) -> None:
@@ -34,8 +37,14 @@ def kill_group(pgid: int) -> None:
         os.killpg(pgid, signal.SIGKILL)
 
 
+def kill_groups_below(pid: int) -> None:
+    """SIGKILL the groups that the children of a process lead."""
+    for child in list(_children(pid)):
+        kill_group(child)
+
+
 class Registry:
-    """The commands that run now: their markers and the leaders of their groups."""
+    """The commands that run now, and the bashes that wait for one: their markers and their leaders."""
 
     def __init__(self, data_folder: Path) -> None:
         self._tag = hashlib.blake2b(str(data_folder).encode(), digest_size=8).hexdigest()
@@ -63,21 +72,46 @@ class Registry:
 
     @property
     def running(self) -> int:
-        """Commands that run now."""
+        """Commands that run now, and bashes that wait for one."""
         return len(self._leaders)
 
     def end_descendants(self, marker: str) -> None:
-        """Kill and reap what a command left outside its group, before its outputs are looked at: it
-        may still hold them open. Call it when the leader has ended, as orphans are this process's
-        children only then."""
+        """Kill and reap what a command left, before its outputs are looked at: it may still hold them
+        open. Call it when the leader has ended, as orphans are this process's children only then."""
         until = time.monotonic() + _PATIENCE_S
-        while left := [pid for pid in _adopted() if _marker_of(pid) == marker]:
+        while left := self._left_by(marker):
             for pid in left:
-                with suppress(ProcessLookupError, PermissionError, ChildProcessError):
-                    os.kill(pid, signal.SIGKILL)
-                    os.waitpid(pid, 0)
+                self._end(pid)
             if time.monotonic() > until:
                 return
+
+    def _left_by(self, marker: str) -> list[int]:
+        adopted = _adopted()  # nearly always empty, and this is done once for each command
+        return [pid for pid in adopted if not self._leads(pid) and self._belongs_to(pid, marker)]
+
+    def _belongs_to(self, pid: int, marker: str) -> bool:
+        """By its session, or where it has left that by its environment."""
+        with suppress(ProcessLookupError):
+            if os.getsid(pid) == self._leaders.get(marker):
+                return True
+        for _ in range(_EXEC_TRIES):
+            if not _is_in_exec(pid):
+                break
+            time.sleep(_EXEC_PAUSE_S)
+        return _marker_of(pid) == marker
+
+    def _leads(self, pid: int) -> bool:
+        with self._lock:
+            return pid in self._leaders.values()
+
+    def _end(self, pid: int) -> None:
+        """Kill an orphan with its whole group, so that no sibling has the time to start more."""
+        with suppress(ProcessLookupError, PermissionError, ChildProcessError):
+            group = os.getpgid(pid)
+            if not self._leads(group):
+                kill_group(group)
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
 
     def sweep_orphans(self) -> int:
         """Kill and reap what ended commands left behind; how many that were."""
@@ -122,10 +156,13 @@ def _children(parent: int) -> Iterator[int]:
 
 
 def _adopted() -> list[int]:
-    """Children of the main thread: the kernel gives it the orphans, and it starts no commands."""
+    """Children of the main thread: the kernel gives it the orphans. So it does with what ended threads
+    have started, so that leaders may be among them."""
     with suppress(OSError):
         pid = os.getpid()
-        return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+        fd = os.open(f"/proc/{pid}/task/{pid}/children", os.O_RDONLY)
+        with os.fdopen(fd, "rb", buffering=0) as file:
+            return [int(word) for word in file.readall().split()]
     return []
 
 
@@ -140,6 +177,15 @@ def _marker_of(pid: int) -> str:
             if item.startswith(MARKER.encode() + b"="):
                 return item.partition(b"=")[2].decode(errors="replace")
     return ""
+
+
+def _is_in_exec(pid: int) -> bool:
+    """Whether a process shows neither words nor environment, as it does in the middle of an exec."""
+    with suppress(OSError):
+        folder = Path(f"/proc/{pid}")
+        shown = (folder / "environ").read_bytes() or (folder / "cmdline").read_bytes()
+        return not shown and not _is_zombie(pid)
+    return False
 
 
 def _is_zombie(pid: int) -> bool:

@@ -1,28 +1,26 @@
 """Running one command of a user's: bash, its own process group, its own folder, its end.
 
+A bash is started for each command here, as `s4 eval` wants it; those of a job are run by `bashes`.
+
 Knows nothing of keys beyond their names, of jobs, or of sockets. A command is never limited in time
 unless asked; what it leaves running is killed when it ends.
 """
 
 from __future__ import annotations
 
-import fcntl
 import os
-import select
 import subprocess
 import sys
-import termios
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 from .commandtext import check_command
 from .errors import StorageError
-from .limits import EVAL_CHUNK_BYTES, STDERR_TAIL_BYTES
 from .processes import MARKER, Registry, kill_group
+from .watching import Take, feed_rest, watch
 
 _SAFE_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -100,29 +98,15 @@ class Shell:
 
     def __init__(self, registry: Registry, conf_path: Path, key_path: Path | None = None) -> None:
         self.registry = registry
-        self._base = base_environment(os.environ, conf_path, key_path)
-
-    def run(
-        self, command: Command, *, stdin: int, stdout: int, cancel: Switch, timeout_s: float = 0
-    ) -> Outcome:
-        """Run to the end with descriptors for stdin and stdout; stderr is kept as a tail."""
-        tail = bytearray()
-
-        def keep(data: bytes) -> None:
-            tail.extend(data)
-            del tail[:-STDERR_TAIL_BYTES]
-
-        with self.start(command, stdin=stdin, stdout=stdout) as process:
-            ended = process.watch({process.stderr: keep}, cancel, timeout_s)
-            status = process.finish()
-        return Outcome(status, bytes(tail), ended == "timeout", ended == "cancel")
+        self.environment: Mapping[str, str] = base_environment(os.environ, conf_path, key_path)
+        """What every command sees; `filename` and its like come on top."""
 
     def start(self, command: Command, *, stdin: int, stdout: int) -> Process:
         """A running command. `stdout` may be subprocess.PIPE. Raises StorageError or RequestError."""
         check_command(command.text)
         marker = self.registry.new_marker()
         environment = {
-            **self._base,
+            **self.environment,
             "filename": command.filename,
             "S4_KEY": command.key,
             "TMPDIR": command.folder,
@@ -169,51 +153,21 @@ class Process:
             if pipe:
                 pipe.close()
 
-    def watch(
-        self,
-        readers: Mapping[int, Callable[[bytes], object]],
-        cancel: Switch,
-        timeout_s: float,
-    ) -> str:
+    def watch(self, readers: Mapping[int, Take], cancel: Switch, timeout_s: float) -> str:
         """Feed the readers until the leader ends, then with what is left in their pipes.
 
         "end", "timeout" or "cancel". A reader may block: that is how a slow client slows a command.
         """
-        poller = select.poll()
         pidfd = os.pidfd_open(self._popen.pid)
         try:
-            for fd in (pidfd, cancel.fd, *readers):
-                poller.register(fd, select.POLLIN)
-            ended = self._watch(poller, pidfd, readers, cancel, timeout_s)
+            ended = watch(pidfd, readers, cancel.fd, timeout_s)
         finally:
             os.close(pidfd)
         kill_group(self._popen.pid)
         if ended != "cancel":
             for fd, take in readers.items():
-                _feed_rest(fd, take)
+                feed_rest(fd, take)
         return ended
-
-    def _watch(
-        self,
-        poller: select.poll,
-        pidfd: int,
-        readers: Mapping[int, Callable[[bytes], object]],
-        cancel: Switch,
-        timeout_s: float,
-    ) -> str:
-        expires_at = time.monotonic() + timeout_s if timeout_s else None
-        while True:
-            left_ms = max(0, (expires_at - time.monotonic()) * 1e3) if expires_at else None
-            ready = [fd for fd, _ in poller.poll(left_ms)]
-            if cancel.is_on:
-                return "cancel"
-            if expires_at and time.monotonic() >= expires_at and pidfd not in ready:
-                return "timeout"
-            for fd in ready:
-                if fd in readers and not _feed(fd, readers[fd]):
-                    poller.unregister(fd)
-            if pidfd in ready:
-                return "end"
 
     def finish(self) -> int:
         """Kill what is left of the group, reap the leader; its exit status."""
@@ -222,32 +176,13 @@ class Process:
             self._popen.wait()
             self._registry.end_descendants(self._marker)
             self._registry.ended(self._marker)
-        code = self._popen.returncode
-        return code if code >= 0 else 128 - code
+        return status_of(self._popen)
 
 
-def _feed(fd: int, take: Callable[[bytes], object]) -> bool:
-    """Pass on what one pipe holds; False at its end."""
-    data = _read(fd)
-    if data:
-        take(data)
-    return data != b""
-
-
-def _feed_rest(fd: int, take: Callable[[bytes], object]) -> None:
-    """Pass on what lies in a pipe now, and no more: an orphan may go on writing without an end."""
-    left = int.from_bytes(fcntl.ioctl(fd, termios.FIONREAD, bytes(4)), sys.byteorder)
-    while left > 0 and (data := _read(fd)):
-        take(data)
-        left -= len(data)
-
-
-def _read(fd: int) -> bytes | None:
-    """Bytes, b"" at the end, None where nothing is there at the moment."""
-    try:
-        return os.read(fd, EVAL_CHUNK_BYTES)
-    except BlockingIOError:
-        return None
+def status_of(ended: subprocess.Popen[bytes]) -> int:
+    """As a shell says it: 128 + n for signal n."""
+    code: int = ended.returncode
+    return code if code >= 0 else 128 - code
 
 
 def base_environment(environ: Mapping[str, str], conf_path: Path, key_path: Path | None) -> dict[str, str]:
@@ -265,9 +200,3 @@ def base_environment(environ: Mapping[str, str], conf_path: Path, key_path: Path
         variables["S4_KEY_PATH"] = str(key_path)
     variables.update({name: value for name, value in environ.items() if name.startswith("AWS_")})
     return variables
-
-
-def widen_pipe(fd: int, size_bytes: int = 1 << 20) -> None:
-    """Fewer wake-ups on a busy pipe, where the kernel allows it."""
-    with suppress(OSError, AttributeError):
-        fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, size_bytes)

@@ -14,6 +14,7 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import NamedTuple
 
 from . import scratch
+from .bashes import Bashes
 from .checksum import digest_of_file
 from .commandtext import tail_of
 from .errors import Cancelled, CommandFailed, KeyInvalid, S4Error
@@ -43,6 +44,7 @@ class Order(NamedTuple):
     job: bytes
     outdir: Folder
     command: str
+    bashes: Bashes
     shipped: Sequence[str]
     """Paths of the shipped files."""
 
@@ -200,7 +202,7 @@ def _bad_output(shop: Workshop, item: Item, printed: str, why: str) -> CommandFa
 def _run(shop: Workshop, order: Order, command: Command, stdin: int, stdout: int) -> None:
     """Raises CommandFailed with all that a user needs to find the reason."""
     with order.slot():
-        outcome = shop.shell.run(
+        outcome = order.bashes.run(
             command, stdin=stdin, stdout=stdout, cancel=order.cancel, timeout_s=order.timeout_s
         )
     if outcome.cancelled:

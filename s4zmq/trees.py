@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
+from contextlib import suppress
 
 _PATIENCE_S = 5.0
 
@@ -16,6 +17,9 @@ def remove_tree(path: str) -> None:
     that is about to be killed may still make files: the removal starts again. Links are removed,
     never followed. Raises OSError where something can not be removed all the same.
     """
+    with suppress(OSError):
+        os.rmdir(path)  # most commands leave their folder empty
+        return
     until = time.monotonic() + _PATIENCE_S
     while os.path.lexists(path):
         try:
@@ -28,13 +32,10 @@ def remove_tree(path: str) -> None:
 
 
 def _remove(path: str) -> None:
-    try:
-        os.rmdir(path)  # most commands leave it empty
-    except OSError:
-        if os.path.islink(path):
-            os.unlink(path)
-        else:
-            shutil.rmtree(path)
+    if os.path.islink(path):
+        os.unlink(path)
+    else:
+        shutil.rmtree(path)
 
 
 def _open_up(path: str) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-import platform
 import sys
 import tempfile
+import time
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -14,38 +15,44 @@ from docopt import DocoptExit, docopt
 
 from .. import __version__
 from ..errors import ConfigError, S4Error
-from .bench import Bench, BenchOptions
-from .cluster import Interrupted, Signals, place, require_space
-from .inputs import MIB
-from .scenarios import SCENARIOS, Scenario, choose
+from . import machine, plot, profiling
+from .bench import Bench, BenchOptions, Scenario
+from .cluster import Cluster, Interrupted, Signals, existing, require_space, throw_away, working_folder
+from .scenarios import SCENARIOS, choose
+from .sizes import DEFAULT, FULL, QUICK
 
 USAGE = f"""\
 How fast s4 is on this machine, beside what the machine itself does. `bench` below stands for
 `python -m s4zmq.bench`.
 
 Usage:
-  bench [--json] [--quick] [--runs N] [--only NAME]... [--work-dir DIR] [--conf PATH | --nodes N]
+  bench [--json] [--plot FILE] [--profile] [--quick | --full] [--runs N] [--only NAME]...
+        [--work-dir DIR] [--conf PATH | --nodes N]
   bench (-h | --help)
 
 Options:
-  --json          One JSON document instead of a table.
-  --quick         A smaller large value: 256 MiB instead of 1 GiB.
-  --runs N        Samples of each figure [default: 3].
+  --json          One JSON document instead of a table: all samples, the limits', the machine.
+  --plot FILE     Also draw the report to FILE.png (needs matplotlib: pip install 's4zmq[plot]').
+  --profile       Also say where the time goes: CPU seconds of s4, nodes and commands for each
+                  scenario, and the functions of s4 and of the nodes that use most CPU, sampled
+                  every 2 ms. Sampling costs: figures are lower than without. Choose with --only.
+  --quick         Less of everything: a value of 256 MiB instead of 512, up to 4 nodes.
+  --full          More: values of 1 and 4 GiB, lists of 1,000,000 keys, jobs over 100,000. Takes long.
+  --runs N        Samples of each figure, but for `keys`, which has one [default: 3].
   --only NAME     Only this scenario, or those that begin with NAME-; may be repeated.
   --work-dir DIR  Where nodes and files live meanwhile (else the folder for temporary files).
-  --conf PATH     Measure this cluster, in a bucket of its own, instead of a throw-away one.
+  --conf PATH     Measure this cluster, in a bucket of its own, instead of a throw-away one. What
+                  needs nodes of our own (memory, scale-nodes) is left out.
   --nodes N       Nodes of the throw-away cluster (else 3).
   -h, --help      Show this.
 
 Scenarios:
-{"".join(f"  {scenario.name:<15} {scenario.what}, {scenario.unit}{chr(10)}" for scenario in SCENARIOS)}
-Progress goes to stderr, the report to stdout. Exit status: 0 all was measured, 1 something failed.
+{"".join(f"  {scenario.name:<16} {scenario.what}{chr(10)}" for scenario in SCENARIOS)}
+Progress goes to stderr, the report to stdout. Exit status: 0 all was measured, 1 something failed,
+2 usage, 130 Ctrl-C.
 """
 
 EXIT_USAGE = 2
-_QUICK_BYTES, _VALUE_BYTES = 256 * MIB, 1024 * MIB
-_OTHER_BYTES = 2048 * MIB
-"""What the scenarios but `put` need at most at once: tables, their parts, and both again as keys."""
 
 
 def main(argv: list[str]) -> int:
@@ -62,6 +69,8 @@ def main(argv: list[str]) -> int:
     signals = Signals()
     signals.install()
     try:
+        if args["--plot"]:
+            plot.require(Path(args["--plot"]))
         return _bench(args, chosen, signals)
     except S4Error as error:
         print(f"bench: {error.text}", file=sys.stderr)
@@ -72,36 +81,77 @@ def main(argv: list[str]) -> int:
 
 
 def _bench(args: Mapping[str, Any], chosen: Sequence[Scenario], signals: Signals) -> int:
-    options = BenchOptions(
-        runs=_number(args, "--runs", 1, 100),
-        value_bytes=_QUICK_BYTES if args["--quick"] else _VALUE_BYTES,
-    )
+    sizes = QUICK if args["--quick"] else FULL if args["--full"] else DEFAULT
+    runs = _number(args, "--runs", 1, 100)
     nodes = _number(args, "--nodes", 1, 64) if args["--nodes"] else 0
-    work_dir = Path(args["--work-dir"] or tempfile.gettempdir())
-    with place(work_dir, args["--conf"], nodes, signals) as here:
-        require_space(here.folder, max(3 * options.value_bytes, _OTHER_BYTES))
-        bench = Bench(here, options)
-        for scenario in chosen:
-            if not _measure(bench, scenario, signals):
-                break
+    work_dir, started_at = Path(args["--work-dir"] or tempfile.gettempdir()), time.perf_counter()
+    with working_folder(work_dir, signals) as folder:
+        require_space(folder, sizes.disk_bytes)
+        samples = _new_folder(folder / "samples") if args["--profile"] else None
+        with _cluster(args["--conf"], folder, nodes, signals, samples) as cluster:
+            bench = Bench(folder, cluster, BenchOptions(runs, sizes, samples), signals)
+            spending = measure_all(bench, chosen, signals)
+        if samples:
+            bench.report.profile = {
+                "scenarios": spending.scenarios,
+                "functions": profiling.top_functions(samples),
+            }
         facts = {
             "version": __version__,
-            "machine": platform.platform(),
-            "python": platform.python_version(),
-            "cores": bench.cores,
-            "nodes": len(here.config.roster.nodes),
-            "throw_away": here.is_throw_away,
-            "runs": options.runs,
-            "value_bytes": options.value_bytes,
+            **machine.facts(folder),
+            "gnu_parallel": machine.has_parallel(),
+            "nodes": len(bench.config.roster.nodes),
+            "throw_away": cluster.home is not None,
+            "runs": runs,
+            "sizes": sizes._asdict(),
+            "seconds": round(time.perf_counter() - started_at, 1),
         }
-    print(json.dumps(bench.report.document(facts), indent=1) if args["--json"] else bench.report.table())
+    _show(args, bench, facts)
     return 1 if bench.report.errors else 0
+
+
+def _show(args: Mapping[str, Any], bench: Bench, facts: Mapping[str, Any]) -> None:
+    report = bench.report
+    if args["--plot"]:
+        plot.draw(report, facts, Path(args["--plot"]))
+    if args["--json"]:
+        print(json.dumps(report.document(facts), indent=1))
+        return
+    print(report.table())
+    if report.profile:
+        print(f"\n{profiling.table(report.profile)}")
+    print(f"{facts['seconds']:.0f} s in all", file=sys.stderr)
+
+
+def _cluster(
+    conf: str | None, folder: Path, nodes: int, signals: Signals, samples: Path | None
+) -> AbstractContextManager[Cluster]:
+    return existing(conf) if conf else throw_away(folder / "home", nodes, signals, samples)
+
+
+def _new_folder(path: Path) -> Path:
+    path.mkdir()
+    return path
+
+
+# -- one scenario after the other
+
+
+def measure_all(bench: Bench, chosen: Sequence[Scenario], signals: Signals) -> profiling.Spending:
+    """Run them until one leaves the cluster past measuring; what each has spent."""
+    spending = profiling.Spending(lambda: bench.client_cpu[0])
+    for scenario in chosen:
+        with spending.of(scenario.name, bench.cluster.pids):
+            can_go_on = _measure(bench, scenario, signals)
+        if not can_go_on:
+            break
+    return spending
 
 
 def _measure(bench: Bench, scenario: Scenario, signals: Signals) -> bool:
     """One scenario; its error is noted. False where the cluster is past measuring."""
     print(f"{scenario.name}: {scenario.what}", file=sys.stderr)
-    bench.begin(scenario.name, scenario.unit)
+    bench.begin(scenario.name)
     try:
         scenario.function(bench)
     except S4Error as error:

@@ -5,21 +5,28 @@ A check that fails raises WrongResult, which drops the scenario's figures.
 
 from __future__ import annotations
 
+import copy
 import filecmp
 import os
 import shutil
 import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 from ..client import Client
+from ..config import Config
 from ..errors import ConfigError, S4Error
 from ..keys import SCHEME
-from .cluster import Place
+from .cluster import Cluster, Signals, throw_away
 from .commands import Commands, Timed
 from .inputs import Inputs
 from .machine import Plain
-from .report import Report, rate
+from .procfs import Cpu, PeakMemory
+from .report import Label, Report, rate
+from .sampler import sampled
+from .sizes import Sizes
 
 
 class WrongResult(S4Error):
@@ -32,38 +39,55 @@ class BenchOptions(NamedTuple):
     runs: int
     """Samples of each figure."""
 
-    value_bytes: int
-    """Size of the one large value."""
+    sizes: Sizes
+    samples: Path | None = None
+    """Where nodes and clients leave what their functions use of the CPU; None: not asked for."""
 
 
 class Bench:
     """One run of several scenarios against one cluster."""
 
-    def __init__(self, place: Place, options: BenchOptions) -> None:
-        self.runs = options.runs
-        self.value_bytes = options.value_bytes
+    def __init__(self, folder: Path, cluster: Cluster, options: BenchOptions, signals: Signals) -> None:
+        self.runs, self.sizes, self._samples = options
         self.cores = len(os.sched_getaffinity(0))
         self.report = Report()
-        self.inputs = Inputs(place.folder / "inputs")
-        self.scratch = place.folder / "scratch"
-        self.commands = Commands(place.folder)
-        self._config = place.config
-        self._script = _script()
+        self.inputs = Inputs(folder / "inputs")
+        self.scratch = folder / "scratch"
+        self.commands = Commands(folder)
+        self.cluster = cluster
+        self.client_cpu = [Cpu()]
+        """Of all s4 processes that have ended, one sum; shared with the bench of another cluster."""
+        self._folder = folder
+        self._signals = signals
+        self._argv_head = sampled("client", self._samples) if self._samples else [_script()]
         self._bucket = f"bench-{os.urandom(6).hex()}"
-        self._scenario = self._unit = ""
+        self._scenario = ""
+
+    @property
+    def config(self) -> Config:
+        """Of the cluster that is measured."""
+        return self.cluster.config
 
     # -- one scenario after the other
 
-    def begin(self, scenario: str, unit: str) -> None:
+    def begin(self, scenario: str) -> None:
         """Notes belong to this scenario from now on; it starts without keys and files."""
-        self._scenario, self._unit = scenario, unit
+        self._scenario = scenario
         self.scratch.mkdir()
 
     def clean_up(self) -> None:
         """Remove the keys and files of the scenario. Raises NodeUnreachable."""
         shutil.rmtree(self.scratch, ignore_errors=True)
-        with Client(self._config) as client:
+        with Client(self.config) as client:
             client.delete_below(f"{self._bucket}/")
+
+    @contextmanager
+    def elsewhere(self, nodes: int) -> Iterator[Bench]:
+        """The same run, on a throw-away cluster of so many nodes beside the first one."""
+        with throw_away(self._folder / f"home-{nodes}", nodes, self._signals, self._samples) as cluster:
+            other = copy.copy(self)
+            other.cluster = cluster
+            yield other
 
     # -- keys and commands
 
@@ -73,18 +97,39 @@ class Bench:
 
     def s4(self, *words: str | Path) -> float:
         """Run `s4 WORDS`; seconds. Raises CommandFailed."""
-        return self.commands.run(self._argv(*words)).seconds
+        return self._spent(self.commands.run(self.argv(*words))).seconds
 
     def s4_counted(self, *words: str | Path) -> Timed:
         """Run `s4 WORDS` and count the bytes of its stdout."""
-        return self.commands.run_counted(self._argv(*words))
+        return self._spent(self.commands.run_counted(self.argv(*words)))
 
     def s4_output(self, *words: str | Path) -> tuple[Timed, str]:
         """Run `s4 WORDS`, and its stdout."""
-        return self.commands.output(self._argv(*words))
+        timed, text = self.commands.output(self.argv(*words))
+        return self._spent(timed), text
 
-    def _argv(self, *words: str | Path) -> list[str]:
-        return [self._script, "-c", str(self._config.path), *map(str, words)]
+    def s4_from_pipe(self, source: Path, *words: str | Path) -> float:
+        """Run `s4 WORDS` with the bytes of a file coming out of a pipe; seconds."""
+        argv = ["bash", "-o", "pipefail", "-c", 'cat "$0" | "$@"', str(source), *self.argv(*words)]
+        return self._spent(self.commands.run(argv)).seconds
+
+    def argv(self, *words: str | Path) -> list[str]:
+        """The command line of `s4 WORDS`."""
+        return [*self._argv_head, "-c", str(self.config.path), *map(str, words)]
+
+    def _spent(self, timed: Timed) -> Timed:
+        self.client_cpu[0] = self.client_cpu[0].plus(timed.cpu)
+        return timed
+
+    @contextmanager
+    def peak_memory(self) -> Iterator[PeakMemory]:
+        """Of the nodes, where they are ours, and of the commands that are run meanwhile."""
+        with PeakMemory(self.cluster.pids) as peak:
+            self.commands.on_start = peak.watch_client
+            try:
+                yield peak
+            finally:
+                self.commands.on_start = lambda pid: None
 
     def without_s4(self, source: Path, target: Path) -> Plain:
         """The machine's own way with the files of `source`."""
@@ -101,12 +146,20 @@ class Bench:
 
     # -- figures
 
-    def note(self, figure: str, amount: float, seconds: float, limit_name: str, limit_s: float) -> None:
+    def note(self, label: Label, sample: float, limits: Mapping[str, float] | None = None) -> None:
+        """One sample in the label's unit, and what the machine itself reaches, by name."""
+        self.report.note(self._scenario, label, sample, limits or {})
+
+    def note_rate(
+        self, label: Label, amount: float, seconds: float, limits_s: Mapping[str, float] | None = None
+    ) -> None:
         """One sample: `amount` bytes or things in `seconds`, and what the machine took for them."""
-        row = self.report.figure(self._scenario, figure, self._unit, limit_name)
-        row.samples.append(rate(self._unit, amount, seconds))
-        if limit_name:
-            row.limits.append(rate(self._unit, amount, limit_s))
+        limits = {name: rate(label.unit, amount, limit_s) for name, limit_s in (limits_s or {}).items()}
+        self.note(label, rate(label.unit, amount, seconds), limits)
+
+    def remark(self, text: str) -> None:
+        """Say what this scenario leaves out, and why."""
+        self.report.remark(f"{self._scenario}: {text}")
 
     # -- checks
 
@@ -117,16 +170,18 @@ class Bench:
 
     def expect_keys(self, folder: str, count: int, size_bytes: int) -> None:
         """That so many keys of so many bytes together stand below `folder`. Raises WrongResult."""
-        _, text = self.s4_output("ls", "-r", folder)
-        lines = text.splitlines()
-        self.expect(f"keys below {folder}", len(lines), count)
-        self.expect(f"bytes below {folder}", sum(int(line.split()[2]) for line in lines), size_bytes)
+        keys = size = 0
+        with Client(self.config) as client:
+            for _, key_bytes, _ in client.list_keys(folder.removeprefix(SCHEME), recursive=True):
+                keys, size = keys + 1, size + key_bytes
+        self.expect(f"keys below {folder}", keys, count)
+        self.expect(f"bytes below {folder}", size, size_bytes)
 
-    def expect_no_keys(self, folder: str) -> None:
-        """That nothing is left below `folder`. Raises WrongResult."""
-        with Client(self._config) as client:
-            rows = client.list_keys(folder.removeprefix(SCHEME), recursive=True)
-            self.expect(f"keys below {folder}", sum(1 for _ in rows), 0)
+    def expect_same_bytes(self, key: str, source: Path) -> None:
+        """That a key has the bytes of a file. Raises CommandFailed."""
+        script = 'source=$0; "$@" | cmp - "$source"'
+        argv = ["bash", "-o", "pipefail", "-c", script, str(source), *self.argv("cp", key, "-")]
+        self._spent(self.commands.run(argv))
 
     def expect_same_files(self, ours: Path, theirs: Path) -> None:
         """That two files, or the files in two flat folders, have equal bytes. Raises WrongResult."""
@@ -137,6 +192,19 @@ class Bench:
         self.expect(f"the number of files in {theirs}", len(os.listdir(theirs)), len(names))
         _, different, missing = filecmp.cmpfiles(ours, theirs, names, shallow=False)
         self.expect(f"different or missing files in {theirs}", [*different, *missing], [])
+
+
+class Scenario(NamedTuple):
+    """One thing to measure."""
+
+    name: str
+    """What --only takes; `map` there also chooses `map-cut`."""
+
+    what: str
+    """One line for the usage."""
+
+    function: Callable[[Bench], None]
+    """Notes its samples. Raises S4Error where s4 fails or makes something wrong."""
 
 
 def _script() -> str:

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import shutil
 import signal
+import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,9 +19,11 @@ from typing import NamedTuple
 
 from ..client import Client
 from ..config import Config, embedded_conf, load_config
-from ..embedded import down, up
+from ..embedded import NODES, down, free_ports, up
 from ..errors import ConfigError, NodeUnreachable, NoSpace, StorageError, map_errors
+from .sampler import sampled
 
+_EXEC_S = 5.0
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -60,42 +64,91 @@ class Signals:
             raise Interrupted(noted)
 
 
-class Place(NamedTuple):
-    """Where a run happens."""
+class Cluster(NamedTuple):
+    """The nodes that are measured."""
 
     config: Config
-    folder: Path
-    """For files; gone afterwards."""
+    home: Path | None
+    """Of a cluster that was started for this run; else None, and its processes are not ours to see."""
 
-    is_throw_away: bool
-    """Whether the cluster was started for this run."""
+    @property
+    def pids(self) -> list[int]:
+        """The processes of our nodes."""
+        return [int((path / "pid").read_text()) for path in self.home.glob("node-*")] if self.home else []
 
 
 @contextmanager
-def place(work_dir: Path, conf: str | None, nodes: int, signals: Signals) -> Iterator[Place]:
-    """A folder in `work_dir`, and the cluster of `conf` or a new one. Raises S4Error."""
+def working_folder(work_dir: Path, signals: Signals) -> Iterator[Path]:
+    """A new folder in `work_dir`, gone afterwards. Raises S4Error."""
     signals.hold()
-    home: Path | None = None
     with map_errors({OSError: ConfigError}, f"can not use {work_dir}"):
         folder = Path(tempfile.mkdtemp(prefix="s4-bench-", dir=work_dir)).resolve()
     try:
-        if conf is None:
-            home = folder / "home"
-            up(home, nodes)
-            conf = str(embedded_conf(home))
-        config = load_config(conf)
         signals.release()
-        _require_health(config)
-        yield Place(config, folder, home is not None)
+        yield folder
     finally:
         signals.hold()
-        try:
-            if home:
-                down(home, purge=True)
-        finally:
-            with map_errors({OSError: StorageError}, f"can not remove {folder}"):
-                shutil.rmtree(folder)
-            signals.release()
+        with map_errors({OSError: StorageError}, f"can not remove {folder}"):
+            shutil.rmtree(folder)
+        signals.release()
+
+
+@contextmanager
+def existing(conf: str) -> Iterator[Cluster]:
+    """The cluster of a conf file. Raises S4Error where it is not healthy."""
+    cluster = Cluster(load_config(conf), None)
+    _require_health(cluster.config)
+    yield cluster
+
+
+@contextmanager
+def throw_away(home: Path, nodes: int, signals: Signals, samples: Path | None) -> Iterator[Cluster]:
+    """New nodes in the new folder `home`, gone afterwards. With `samples`, each leaves there what
+    its functions have used of the CPU. Raises S4Error."""
+    signals.hold()
+    try:
+        if samples:
+            _start_sampled(home, nodes or NODES, samples)
+        up(home, nodes)
+        config = load_config(str(embedded_conf(home)))
+        signals.release()
+        yield Cluster(config, home)
+    finally:
+        signals.hold()
+        down(home, purge=True)
+        signals.release()
+
+
+def _start_sampled(home: Path, nodes: int, samples: Path) -> None:
+    """Start nodes under the sampler, with the files that `up` goes by: it finds them running."""
+    home.mkdir()
+    conf = embedded_conf(home)
+    ports = [str(port) for port in free_ports(nodes)]
+    conf.write_text("".join(f"127.0.0.1:{port}\n" for port in ports))
+    for port in ports:
+        folder = home / f"node-{port}"
+        folder.mkdir()
+        words = ["--conf", str(conf), "--port", port, "--data", str(folder / "data")]
+        with open(folder / "log", "ab") as log:
+            process = subprocess.Popen(
+                [*sampled("node", samples), *words],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=folder,
+                start_new_session=True,
+            )
+        (folder / "pid").write_text(f"{process.pid}\n")
+        _wait_for_words(process.pid, words)
+
+
+def _wait_for_words(pid: int, words: list[str]) -> None:
+    """A new program shows its command line a moment after its start. Until then `up` would take it
+    for none of ours, and start another node in its place."""
+    until = time.monotonic() + _EXEC_S
+    shown = "\0".join(words).encode()
+    while shown not in Path(f"/proc/{pid}/cmdline").read_bytes() and time.monotonic() < until:
+        time.sleep(0.001)
 
 
 def _require_health(config: Config) -> None:

@@ -1,4 +1,4 @@
-"""Running one program at a time, timed from its start to its end.
+"""Running programs, timed from their start to their end, one at a time or in the background.
 
 Each leads a session of its own, so that Ctrl-C reaches it through us alone and all that it has
 started ends with it. Knows nothing of keys.
@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import fcntl
 import os
+import resource
 import select
 import shlex
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, NamedTuple
 
 from ..errors import CommandFailed
+from .procfs import Cpu
 
 TIME_LIMIT_S = 600.0
 """For one command; a figure that takes longer is none."""
@@ -35,12 +37,16 @@ class Timed(NamedTuple):
     stdout_bytes: int
     """Where its stdout was counted, else 0."""
 
+    cpu: Cpu
+
 
 class Commands:
     """Runs programs in `folder`, which holds their stderr too."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self.on_start: Callable[[int], None] = lambda pid: None
+        """Called with the pid of each command that is timed."""
 
     def run(self, argv: Sequence[str], *, stdout: int | IO[bytes] = subprocess.DEVNULL) -> Timed:
         """Run to the end. Raises CommandFailed for any status but 0."""
@@ -65,28 +71,56 @@ class Commands:
     ) -> Timed:
         with open(self._folder / "stderr", "w+b") as errors:
             started_at = time.perf_counter()
-            process = subprocess.Popen(
-                argv,
-                stdin=subprocess.DEVNULL,
-                stdout=stdout,
-                stderr=errors,
-                cwd=self._folder,
-                start_new_session=True,
-            )
+            process = self._start(argv, subprocess.DEVNULL, stdout, errors)
+            cpu = Cpu()
             try:
+                self.on_start(process.pid)
                 count = drain(process)
                 _has_ended(process, TIME_LIMIT_S)
                 seconds = time.perf_counter() - started_at
             finally:
-                _end(process)
+                cpu = _end(process)
             if process.returncode:
-                errors.seek(0)
-                said = errors.read(_STDERR_BYTES).decode(errors="replace").strip()
-                raise CommandFailed(
-                    f"{shlex.join(argv)[:200]} failed with status {process.returncode}"
-                    f" after {seconds:.1f} s: {said}"
-                )
-        return Timed(seconds, count)
+                raise _failure(argv, process.returncode, seconds, errors)
+        return Timed(seconds, count, cpu)
+
+    @contextmanager
+    def background(
+        self, argv: Sequence[str], *, is_read: bool = False
+    ) -> Iterator[subprocess.Popen[bytes]]:
+        """A program that runs meanwhile, its stdin open so long, its stdout to be read with `is_read`.
+        It is ended with the context. Raises CommandFailed where it has failed before."""
+        with open(self._folder / f"stderr-{os.urandom(4).hex()}", "w+b") as errors:
+            started_at = time.perf_counter()
+            stdout = subprocess.PIPE if is_read else subprocess.DEVNULL
+            process = self._start(argv, subprocess.PIPE, stdout, errors)
+            has_ended = False
+            try:
+                yield process
+                has_ended = _has_ended(process, 0)
+            finally:
+                _end(process)
+            if has_ended and process.returncode:
+                raise _failure(argv, process.returncode, time.perf_counter() - started_at, errors)
+
+    def wait(self, process: subprocess.Popen[bytes]) -> None:
+        """Give a program of the background, that was asked to end, the time to."""
+        _has_ended(process, _END_S)
+
+    def _start(
+        self, argv: Sequence[str], stdin: int, stdout: int | IO[bytes], stderr: IO[bytes]
+    ) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            argv, stdin=stdin, stdout=stdout, stderr=stderr, cwd=self._folder, start_new_session=True
+        )
+
+
+def _failure(argv: Sequence[str], status: int, seconds: float, errors: IO[bytes]) -> CommandFailed:
+    errors.seek(max(0, errors.seek(0, os.SEEK_END) - _STDERR_BYTES))
+    said = errors.read().decode(errors="replace").strip()
+    return CommandFailed(
+        f"{shlex.join(argv)[:200]} failed with status {status} after {seconds:.1f} s: {said}"
+    )
 
 
 def _count(process: subprocess.Popen[bytes]) -> int:
@@ -118,8 +152,9 @@ def _has_ended(process: subprocess.Popen[bytes], timeout_s: float) -> bool:
         os.close(pidfd)
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """Leave nothing of it: SIGTERM, so that `s4` can end its session, then SIGKILL to the group.
+def _end(process: subprocess.Popen[bytes]) -> Cpu:
+    """Leave nothing of it: SIGTERM to the group, so that `s4` can end its session, then SIGKILL.
+    What it has spent.
 
     The leader is reaped last: until then the number of its group is its own.
     """
@@ -129,6 +164,10 @@ def _end(process: subprocess.Popen[bytes]) -> None:
             _has_ended(process, _END_S)
     finally:
         os.killpg(process.pid, signal.SIGKILL)
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         process.wait()
-        if process.stdout:
-            process.stdout.close()
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        for stream in (process.stdin, process.stdout):
+            if stream:
+                stream.close()
+    return Cpu(after.ru_utime - before.ru_utime, after.ru_stime - before.ru_stime)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from s4zmq.processes import become_subreaper
 from s4zmq.store import Store
 
 from .helpers import new_store, open_descriptors
@@ -36,3 +37,11 @@ def no_descriptor_left() -> Iterator[None]:
     yield
     left = open_descriptors() - before
     assert not left, f"descriptors left open: {left}"
+
+
+@pytest.fixture
+def subreaper() -> Iterator[None]:
+    """What a node is: orphans of its commands become its children."""
+    become_subreaper()
+    yield
+    become_subreaper(False)

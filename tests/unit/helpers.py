@@ -11,7 +11,9 @@ from pathlib import Path
 from s4zmq.caller import Caller, Letter
 from s4zmq.checksum import digest_of
 from s4zmq.keys import Key
+from s4zmq.shell import Command, Outcome, Shell, Switch
 from s4zmq.store import Stamp, Store, write_all
+from s4zmq.watching import Tail
 
 from ..harness import wait_until
 
@@ -85,6 +87,17 @@ def is_running(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except (FileNotFoundError, ProcessLookupError):
         return False
+
+
+def run_alone(
+    shell: Shell, command: Command, *, stdin: int, stdout: int, cancel: Switch, timeout_s: float = 0
+) -> Outcome:
+    """Run a command under a bash of its own, as eval does; to be compared with one that stays."""
+    tail = Tail()
+    with shell.start(command, stdin=stdin, stdout=stdout) as process:
+        ended = process.watch({process.stderr: tail.take}, cancel, timeout_s)
+        status = process.finish()
+    return Outcome(status, bytes(tail), ended == "timeout", ended == "cancel")
 
 
 class Letters(list[Letter]):

@@ -22,6 +22,7 @@ from .helpers import is_running
 PREAMBLE = """
 import os, subprocess, sys, time
 from pathlib import Path
+from s4zmq.bashes import Bashes
 from s4zmq.processes import MARKER, Registry, become_subreaper
 from s4zmq.shell import Command, Shell, Switch
 
@@ -36,7 +37,16 @@ def command(text):
     return Command(text, "name", "s4://b/name", str(folder))
 
 def run(text):
-    shell.run(command(text), stdin=null, stdout=null, cancel=cancel)
+    bashes = Bashes(shell, text) if sys.argv[2] == "stays" else None
+    try:
+        if bashes:
+            bashes.run(command(text), stdin=null, stdout=null, cancel=cancel)
+        else:
+            with shell.start(command(text), stdin=null, stdout=null) as process:
+                process.watch({}, cancel, 0)
+    finally:
+        if bashes:
+            bashes.close()
 
 def pid(name):
     path = folder / name
@@ -57,8 +67,15 @@ def is_running(pid):
 
 
 def in_a_process_of_its_own(folder: Path, script: str) -> None:
+    """Runs the script twice: its commands have a bash of their own, or are run by one that stays."""
+    for way in ("alone", "stays"):
+        run_script(folder / way, way, script)
+
+
+def run_script(folder: Path, way: str, script: str) -> None:
+    folder.mkdir()
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", PREAMBLE + script, str(folder)],
+        [sys.executable, "-W", "ignore", "-c", PREAMBLE + script, str(folder), way],
         capture_output=True,
         text=True,
         timeout=60,

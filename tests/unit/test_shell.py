@@ -10,21 +10,27 @@ import termios
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from s4zmq.bashes import Bashes
 from s4zmq.errors import RequestError
 from s4zmq.limits import STDERR_TAIL_BYTES
 from s4zmq.processes import MARKER, Registry
-from s4zmq.shell import Command, Outcome, Shell, Switch, base_environment, widen_pipe
+from s4zmq.pipes import widen_pipe
+from s4zmq.shell import Command, Outcome, Shell, Switch, base_environment
 
 from ..harness import wait_until
-from .helpers import is_running
+from .helpers import is_running, run_alone
 
 
 class Bench:
     """A shell, an empty folder, and one file each for stdin and stdout."""
+
+    stays = False
+    """Whether commands are run by a bash that stays."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder / "command"
@@ -39,13 +45,15 @@ class Bench:
         return Command(text, "name", "s4://b/d/name", str(self.folder))
 
     def run(self, text: str, timeout_s: float = 0) -> Outcome:
-        return self.shell.run(
-            self.command(text),
-            stdin=self.stdin,
-            stdout=self.stdout,
-            cancel=self.cancel,
-            timeout_s=timeout_s,
-        )
+        command = self.command(text)
+        files = {"stdin": self.stdin, "stdout": self.stdout}
+        if not self.stays:
+            return run_alone(self.shell, command, **files, cancel=self.cancel, timeout_s=timeout_s)
+        bashes = Bashes(self.shell, text)
+        try:
+            return bashes.run(command, **files, cancel=self.cancel, timeout_s=timeout_s)
+        finally:
+            bashes.close()
 
     def run_in_background(self, text: str, outcomes: list[Outcome]) -> threading.Thread:
         thread = threading.Thread(target=lambda: outcomes.append(self.run(text)))
@@ -67,9 +75,11 @@ class Bench:
         self.cancel.close()
 
 
-@pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Bench]:
+@pytest.fixture(params=["alone", "stays"])
+def bench(tmp_path: Path, request: pytest.FixtureRequest, subreaper: None) -> Iterator[Bench]:
+    """The same is asked of both ways to run a command."""
     made = Bench(tmp_path)
+    made.stays = request.param == "stays"
     yield made
     assert made.registry.running == 0
     made.close()
@@ -311,7 +321,8 @@ def test_an_orphan_that_goes_on_writing_does_not_hold_up_the_end_of_its_command(
         thread.join(3)
         assert ended == ["end"]
     finally:
-        os.kill(int((bench.folder / "pid").read_text()), 9)
+        with suppress(ProcessLookupError):
+            os.kill(int((bench.folder / "pid").read_text()), 9)
         thread.join()
 
 

@@ -1,0 +1,77 @@
+"""Waiting for the end of a command, and reading what it prints in the meantime."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import select
+import sys
+import termios
+import time
+from collections.abc import Callable, Mapping
+
+from .limits import EVAL_CHUNK_BYTES, STDERR_TAIL_BYTES
+
+Take = Callable[[bytes], object]
+
+
+class Tail:
+    """The last STDERR_TAIL_BYTES of a stream."""
+
+    def __init__(self) -> None:
+        self._kept = bytearray()
+
+    def take(self, data: bytes) -> None:
+        """More of it."""
+        self._kept.extend(data)
+        del self._kept[:-STDERR_TAIL_BYTES]
+
+    def __bytes__(self) -> bytes:
+        return bytes(self._kept)
+
+
+def watch(end: int, readers: Mapping[int, Take], cancel: int, timeout_s: float) -> str:
+    """Feed the readers until `end` can be read, or `cancel`, or time is up: "end", "cancel", "timeout".
+
+    A reader may block: that is how a slow client slows a command.
+    """
+    poller = select.poll()
+    for fd in (end, cancel, *readers):
+        poller.register(fd, select.POLLIN)
+    expires_at = time.monotonic() + timeout_s if timeout_s else None
+    while True:
+        left_ms = max(0, (expires_at - time.monotonic()) * 1e3) if expires_at else None
+        ready = [fd for fd, _ in poller.poll(left_ms)]
+        if cancel in ready:
+            return "cancel"
+        if expires_at and time.monotonic() >= expires_at and end not in ready:
+            return "timeout"
+        for fd in ready:
+            if fd in readers and not _feed(fd, readers[fd]):
+                poller.unregister(fd)
+        if end in ready:
+            return "end"
+
+
+def _feed(fd: int, take: Take) -> bool:
+    """Pass on what one pipe holds; False at its end."""
+    data = _read(fd)
+    if data:
+        take(data)
+    return data != b""
+
+
+def feed_rest(fd: int, take: Take) -> None:
+    """Pass on what lies in a pipe now, and no more: an orphan may go on writing without an end."""
+    left = int.from_bytes(fcntl.ioctl(fd, termios.FIONREAD, bytes(4)), sys.byteorder)
+    while left > 0 and (data := _read(fd)):
+        take(data)
+        left -= len(data)
+
+
+def _read(fd: int) -> bytes | None:
+    """Bytes, b"" at the end, None where nothing is there at the moment."""
+    try:
+        return os.read(fd, EVAL_CHUNK_BYTES)
+    except BlockingIOError:
+        return None
