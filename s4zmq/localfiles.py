@@ -29,8 +29,6 @@ class Found(NamedTuple):
     relative: str
     """Its path below the folder, with slashes."""
 
-    size: int
-
 
 def walk_files(folder: str) -> Iterator[Found]:
     """All plain files below `folder`, links followed. Raises LocalFileError for anything that is
@@ -50,11 +48,10 @@ def _walk(folder: str, relative: str, above: frozenset[tuple[int, int]]) -> Iter
     for entry in entries:
         with map_errors({OSError: LocalFileError}, f"can not read {entry.path}"):
             is_folder, is_file = entry.is_dir(), entry.is_file()
-            size = entry.stat().st_size
         if is_folder:
             yield from _walk(entry.path, f"{relative}{entry.name}/", above | {here})
         elif is_file:
-            yield Found(entry.path, relative + entry.name, size)
+            yield Found(entry.path, relative + entry.name)
         else:
             raise LocalFileError(f"{entry.path} is neither a file nor a folder")
 
@@ -94,15 +91,27 @@ class NewFile:
 
     def __init__(self, path: str) -> None:
         """Makes the folders above `path`; follows a link. Raises LocalFileError."""
-        self.path = os.path.realpath(path) if os.path.islink(path) else path
+        self.path = path
         self._temporary = ""
         with map_errors({OSError: LocalFileError}, f"can not write {path}"):
-            if os.path.isdir(path):
+            mode = self._mode()
+            if stat.S_ISDIR(mode):
                 raise LocalFileError(f"can not write {path}: it is a folder")
-            if os.path.exists(path) and not os.path.isfile(path):
+            if mode and not stat.S_ISREG(mode):
                 self._fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
             else:
                 self._make_temporary()
+
+    def _mode(self) -> int:
+        """What stands there already, 0 for nothing; a link is followed."""
+        try:
+            mode = os.lstat(self.path).st_mode
+            if stat.S_ISLNK(mode):
+                self.path = os.path.realpath(self.path)
+                mode = os.stat(self.path).st_mode
+        except (FileNotFoundError, NotADirectoryError):
+            return 0
+        return mode
 
     def _make_temporary(self) -> None:
         folder = os.path.dirname(self.path) or "."

@@ -96,7 +96,7 @@ class Putter:
             return
         try:
             with map_errors({OSError: LocalFileError}, f"can not read {item.path}"):
-                value = os.read(fd, INLINE_MAX_BYTES + 1)
+                value = os.read(fd, before.st_size + 1)
                 check_unchanged(fd, item.path, before, len(value))
         finally:
             os.close(fd)

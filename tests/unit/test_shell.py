@@ -18,8 +18,8 @@ import pytest
 from s4zmq.bashes import Bashes
 from s4zmq.errors import RequestError
 from s4zmq.limits import STDERR_TAIL_BYTES
-from s4zmq.processes import MARKER, Registry
 from s4zmq.pipes import widen_pipe
+from s4zmq.processes import MARKER, Registry
 from s4zmq.shell import Command, Outcome, Shell, Switch, base_environment
 
 from ..harness import wait_until
