@@ -142,8 +142,9 @@ class Inbox(threading.Thread):
             return
         for piece in arrival.incoming.chunk(chunk.offset, len(data)):
             arrival.sink.write(piece, data[piece.start : piece.stop])
-        arrival.incoming.grant(1)
-        arrival.caller.answer(Credit(1))
+        chunks = arrival.incoming.grant()
+        if chunks:
+            arrival.caller.answer(Credit(chunks))
 
     def _forget(self, transfer: bytes) -> _Arrival | None:
         arrival = self._arrivals.pop(transfer, None)

@@ -26,6 +26,10 @@ class Source(Protocol):
     def read(self) -> Body | None:
         """The next chunk of at most CHUNK_BYTES; empty at the end, None where nothing is there yet."""
 
+    @property
+    def is_spent(self) -> bool:
+        """Whether all bytes were read, where that is known before `read` says so."""
+
     def digests(self) -> bytes:
         """After the end: 16 bytes for each value."""
 
@@ -79,8 +83,10 @@ class Upload:
 
     def _send_one(self) -> bool:
         outgoing, line = self._outgoing, self._line
-        if outgoing is None or line is None or not (outgoing.may_send or self._held is not None):
+        if outgoing is None or line is None:
             return False
+        if not (outgoing.may_send or self._held is not None or self._source.is_spent):
+            return False  # the LAST alone needs no credit
         data = self._source.read() if self._held is None else self._held
         if data is None:
             return False
@@ -137,6 +143,11 @@ class FileSource:
             check_unchanged(self._fd, self._name, self._before, self._offset)
         return data
 
+    @property
+    def is_spent(self) -> bool:
+        """Whether all bytes were read."""
+        return self._offset >= self._before.st_size
+
     def digests(self) -> bytes:
         """16 bytes."""
         return self._digest.digest()
@@ -192,6 +203,11 @@ class PipeSource:
         self._digest.update(data)
         return data
 
+    @property
+    def is_spent(self) -> bool:
+        """Whether all bytes were read."""
+        return self._at_end and not self._filled
+
     def digests(self) -> bytes:
         """16 bytes."""
         return self._digest.digest()
@@ -206,6 +222,7 @@ class FilesSource:
     def __init__(self, paths: Sequence[str], sizes: Sequence[int]) -> None:
         self._paths = paths
         self._sizes = sizes
+        self._left = sum(sizes)
         self._index = 0
         self._offset = 0
         self._fd = -1
@@ -214,27 +231,25 @@ class FilesSource:
 
     def read(self) -> Body:
         """Raises LocalFileError where a file is shorter or longer than it was."""
-        parts: list[bytes] = []
-        room = CHUNK_BYTES
-        while room and self._index < len(self._paths):
-            data = self._read_part(room)
-            if data:
-                parts.append(data)
-                room -= len(data)
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+        room = memoryview(bytearray(min(CHUNK_BYTES, self._left)))
+        filled = 0
+        while self._index < len(self._paths) and (filled < len(room) or not self._sizes[self._index]):
+            filled += self._read_part(room[filled:])
+        self._left -= filled
+        return room
 
-    def _read_part(self, room: int) -> bytes:
+    def _read_part(self, room: memoryview) -> int:
         if self._fd < 0:
             self._open_file()
         left = self._sizes[self._index] - self._offset
-        data = os.pread(self._fd, min(left, room), self._offset)
-        if len(data) < min(left, room):
+        part = room[:left]
+        if os.preadv(self._fd, [part], self._offset) < len(part):
             raise LocalFileError(f"{self._paths[self._index]} changed while it was sent")
-        self._digest.update(data)
-        self._offset += len(data)
-        if len(data) == left:
+        self._digest.update(part)
+        self._offset += len(part)
+        if len(part) == left:
             self._next_file()
-        return data
+        return len(part)
 
     def _open_file(self) -> None:
         path = self._paths[self._index]
@@ -247,6 +262,11 @@ class FilesSource:
         self._digest = new_digest()
         self._index, self._offset = self._index + 1, 0
         self.close()
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether all bytes were read."""
+        return self._index >= len(self._paths)
 
     def digests(self) -> bytes:
         """16 bytes a file."""

@@ -6,7 +6,7 @@ announced, so that thousands of small files travel in chunks of one mebibyte.
 
     sender                     receiver
     (credit 4) chunk 0 ------>
-               chunk 1 ------> written: credit 1
+               chunk 1 ------> written: credit 2
                ...             completion is a condition on bytes, never the arrival of a message
                LAST    ------> digests compared: the value is whole, or the transfer has failed
 """
@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 from .checksum import DIGEST_BYTES
 from .errors import ConnectionLost, ProtocolError
+from .limits import CHUNK_BYTES
 
 
 class Piece(NamedTuple):
@@ -41,6 +42,7 @@ class Incoming:
         self.received = 0
         self.credit = credit
         """Chunks that the sender may still send."""
+        self._window = credit
         self.digests: list[bytes] = []
         self._index = 0
         self._offset = 0
@@ -75,9 +77,18 @@ class Incoming:
             if taken == left:
                 self._index, self._offset = self._index + 1, 0
 
-    def grant(self, chunks: int) -> None:
-        """Let the sender send `chunks` more."""
-        self.credit += chunks
+    def grant(self) -> int:
+        """How many chunks more the sender may send, now that all that came is written.
+
+        Half a window at a time, and none that it can not need: each grant is a message.
+        """
+        lacking = self._window - self.credit
+        if self.total is not None:
+            lacking = min(lacking, -(-(self.total - self.received) // CHUNK_BYTES) - self.credit)
+        if self.credit > self._window // 2 or lacking <= 0:
+            return 0
+        self.credit += lacking
+        return lacking
 
     def last(self, offset: int, digests: bytes) -> None:
         """The end of the stream. Raises ConnectionLost where bytes are missing that the sender sent,

@@ -46,7 +46,7 @@ def test_the_pieces_are_exactly_the_announced_values(sizes: list[int], lengths: 
             assert piece.offset == len(values[piece.number]), "pieces of a value come in order"
             assert piece.stop > piece.start
             values[piece.number] += stream[chunk_at + piece.start : chunk_at + piece.stop]
-        incoming.grant(1 if count else 0)
+        incoming.credit += bool(count)
         chunk_at += count
     assert list(map(len, values)) == sizes
     assert b"".join(values) == stream
@@ -64,10 +64,42 @@ def test_sender_and_receiver_agree_on_credit_and_offsets(counts: list[int], wind
             written += sum(p.stop - p.start for p in incoming.chunk(outgoing.chunk(count), count))
             assert outgoing.credit == incoming.credit
         assert not left or not outgoing.may_send
-        incoming.grant(1)
-        outgoing.grant(1)
+        outgoing.grant(incoming.grant())
+        assert outgoing.credit == incoming.credit >= bool(left), "a sender never starves"
     assert written == outgoing.sent == incoming.received == sum(counts)
     incoming.last(outgoing.sent, DIGEST)
+
+
+MIB = 1 << 20
+
+
+@pytest.mark.parametrize(
+    ("total", "grants"),
+    [
+        (MIB, [0]),
+        (4 * MIB, [0, 0, 0, 0]),
+        (5 * MIB, [0, 1, 0, 0, 0]),
+        (8 * MIB + 1, [0, 2, 0, 2, 0, 1, 0, 0, 0]),
+        (None, [0, 2, 0, 2, 0, 2]),
+    ],
+)
+def test_credit_comes_half_a_window_at_a_time_and_no_more_than_is_needed(
+    total: int | None, grants: list[int]
+) -> None:
+    incoming = Incoming(None if total is None else [total], credit=4)
+    given = []
+    for offset in range(0, len(grants) * MIB, MIB):
+        list(incoming.chunk(offset, min(MIB, (total or 1 << 30) - offset)))
+        given.append(incoming.grant())
+    assert given == grants
+
+
+def test_small_chunks_get_as_many_credits_as_they_need() -> None:
+    incoming = Incoming([MIB], credit=2)
+    for offset in range(0, MIB, 1 << 16):
+        list(incoming.chunk(offset, 1 << 16))
+        incoming.grant()
+    incoming.last(MIB, DIGEST)
 
 
 # -- what breaks a transfer
@@ -86,7 +118,7 @@ def test_a_chunk_beyond_the_credit_is_refused() -> None:
     list(incoming.chunk(0, 3))
     with pytest.raises(ProtocolError, match="not granted"):
         incoming.chunk(3, 3)
-    incoming.grant(1)
+    assert incoming.grant() == 1
     assert list(incoming.chunk(3, 3)) == [Piece(0, 3, 0, 3)]
 
 
