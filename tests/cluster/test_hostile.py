@@ -396,7 +396,6 @@ def test_unknown_transfers_and_garbage_on_the_data_port_are_dropped(cluster: Clu
             chunk(granted.transfer, 5, digest_of(b"12345"), last=True),
         ]
         raw.push(granted.data, *bad, *good)
-        assert raw.receive() == wire.Credit(1)
         assert raw.receive() == wire.Stored(5, digest_of(b"12345"))
     assert cluster.ok("cp", "s4://b/0_x", "-") == b"12345"
 
@@ -443,5 +442,4 @@ def test_another_session_can_not_end_a_transfer(cluster: Cluster) -> None:
         granted = open_transfer(raw, "s4://b/0_x", 1)
         assert isinstance(other.ask(wire.Close()), wire.Ok)
         raw.push(granted.data, chunk(granted.transfer, 0, b"1"), chunk(granted.transfer, 1, ONE, last=True))
-        assert raw.receive() == wire.Credit(1)
         assert raw.receive() == wire.Stored(1, ONE)

@@ -397,4 +397,5 @@ def test_every_node_holds_only_plain_keys(cluster: Cluster, tmp_path: Path) -> N
     for node in cluster.nodes:
         found = [path for path in (node.data / "keys").rglob("*") if path.is_file()]
         assert len(found) == 2
-        assert sorted(path.name for path in node.data.iterdir()) == ["keys", "lock", "roster", "tmp"]
+        names = sorted(path.name for path in node.data.iterdir())
+        assert names == ["keys", "lock", "nameless", "roster", "tmp"]

@@ -105,7 +105,7 @@ trap; trap -p
 jobs; hash; dirs; alias
 export -p | grep -v S4_TASK
 declare -F
-echo $# "$0" "$*" $- $_ "$PWD" "$SECONDS" "$SHLVL" $OPTIND
+echo $# "$0" "$*" $- $_ "$PWD" $((SECONDS < 60)) "$SHLVL" $OPTIND
 echo ${BASH_SOURCE[@]} . ${FUNCNAME[@]} . $LINENO
 echo $BASH_EXECUTION_STRING
 compgen -v | grep -v -e PIPESTATUS -e ^_$
