@@ -1,21 +1,24 @@
 """The commands of one job, run by bashes that stay: one fork for each command, not a start of bash.
 
     node                                     bash, one for each command that runs at once
-     | -- "name key folder in out err" ------> |     a line on its stdin; the last three are
+     | -- "nonce name key folder in out err" > |     a line on its stdin; the last three are
      |                                         |     descriptors of the node
      |                                         | -- fork --> ( the command ), a group of its own
-     | <-- its exit status ------------------- |     a line on its stdout
+     | <-- "nonce status" -------------------- |     a line on its stdout
 
 The command opens the node's descriptors by /proc/PID/fd, so it has no other than its own three. What
 it does to variables, options, folders, traps or descriptors is done in a fork, and gone with it. One
 thing tells it from a bash of its own: `$$` is the bash that stays. Who kills that has failed, and the
-next command gets a new one.
+next command gets a new one; so has who writes to its stdout, `/proc/$$/fd/1`: an answer has to begin
+with the nonce of its request.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import re
+import select
 import subprocess
 import threading
 from contextlib import suppress
@@ -32,9 +35,9 @@ _BEFORE = " ".join(
     (
         "declare -x filename S4_KEY TMPDIR; BASH_EXECUTION_STRING=$1; shift;",
         "set -m;",  # a process group for each command
-        "while read -r filename S4_KEY TMPDIR in out err; do (",
+        "while read -r nonce filename S4_KEY TMPDIR in out err; do (",
         'set +m; cd -P "$TMPDIR" || exit;',
-        "unset in out err status OLDPWD; declare -x OLDPWD; SECONDS=0;",
+        "unset nonce in out err status OLDPWD; declare -x OLDPWD; SECONDS=0;",
         "set -eou pipefail; : bash;",  # for $_
     )
 )
@@ -45,12 +48,15 @@ _AFTER = " ".join(
         "status=$?;",
         # A command that stopped itself has not ended: it is continued. (`wait -f` may miss its end.)
         "while ((status > 128)) && jobs %% >&2; do fg %% >&2; status=$?; done;",
-        "echo $status; done",
+        "echo $nonce $status; done",
     )
 )
-_EVAL = 'eval "$BASH_EXECUTION_STRING"'
+_EVAL = 'eval -- "$BASH_EXECUTION_STRING"'
 
-_WORD = r"""(?:[\w./+:,@%^=-]|'[^'\n]*'|"(?:[^"\n$`\\!]|\$[a-zA-Z_]\w*)*"|\$[a-zA-Z_]\w*)+"""
+# A name ends where no letter follows: else each could be cut in as many ways as it is long, and the
+# search would try them all.
+_NAME = r"\$[a-zA-Z_]\w*(?!\w)"
+_WORD = rf"""(?:[\w./+:,@%^=-]|'[^'\n]*'|"(?:[^"\n$`\\!]|{_NAME})*"|{_NAME})+"""
 _ONE_PROGRAM = re.compile(rf"[ \t]*([\w./+:,@%^-]+)(?:[ \t]+{_WORD})*[ \t]*", re.ASCII)
 # What bash does itself: keywords would break the loop, and builtins gain nothing by standing in it.
 _NO_PROGRAMS = (
@@ -71,6 +77,9 @@ def _loop(text: str) -> str:
     return f"{_BEFORE} {text if is_plain else _EVAL} {_AFTER}"
 
 
+_DISTURBED = b"s4: the command wrote to /proc/$$/fd/1, which is not its own stdout: write to /dev/stdout\n"
+
+
 class Bashes:
     """The bashes of one job: started as they are needed, ended with the job."""
 
@@ -79,6 +88,7 @@ class Bashes:
         check_command(text)
         self._shell = shell
         self._text = text
+        self._loop = _loop(text)
         self._lock = threading.Lock()
         self._idle: list[_Bash] = []
         self._is_closed = False
@@ -97,7 +107,7 @@ class Bashes:
             bash = self._ask(_request(command, stdin, stdout, writer))
             try:
                 ended = watch(bash.answers, {stderr: tail.take}, cancel.fd, timeout_s)
-                status = bash.answer() if ended == "end" else bash.end()
+                status = bash.answer(tail) if ended == "end" else bash.end()
                 bash.end_descendants()
                 if ended != "cancel":
                     feed_rest(stderr, tail.take)
@@ -114,7 +124,7 @@ class Bashes:
             with self._lock:
                 bash = self._idle.pop() if self._idle else None
             is_new = bash is None
-            bash = bash or _Bash(self._shell, self._text)
+            bash = bash or _Bash(self._shell, self._loop, self._text)
             try:
                 bash.ask(request)
             except OSError as exc:
@@ -143,12 +153,12 @@ class Bashes:
 class _Bash:
     """A bash that stays."""
 
-    def __init__(self, shell: Shell, text: str) -> None:
+    def __init__(self, shell: Shell, loop: str, text: str) -> None:
         self._registry = shell.registry
         self._marker = self._registry.new_marker()
         try:
             self._popen = subprocess.Popen(
-                ["bash", "--norc", "--noprofile", "-c", _loop(text), "bash", text],
+                ["bash", "--norc", "--noprofile", "-c", loop, "bash", text],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,  # what it says of commands that were killed
@@ -168,21 +178,31 @@ class _Bash:
 
         self.is_idle = True
         self._has_ended = False
+        self._nonce = b""
 
     def ask(self, request: bytes) -> None:
-        """Start a command. Raises OSError where the bash has ended: then nothing was started."""
-        os.write(self._requests, request)
+        """Start a command. Raises OSError where the bash has ended, or has said what it was not asked:
+        then nothing was started."""
+        if select.select([self.answers], [], [], 0)[0]:
+            raise BrokenPipeError(errno.EPIPE, "its stdout was written to")
+        self._nonce = os.urandom(8).hex().encode()
+        os.write(self._requests, self._nonce + b" " + request)
         self.is_idle = False
 
-    def answer(self) -> int:
+    def answer(self, stderr: Tail) -> int:
         """The command's exit status, once `answers` can be read; that of the bash where it died."""
-        answer = os.read(self.answers, 64).strip()
-        if not answer.isdigit():
+        answer = os.read(self.answers, 4096)
+        nonce, _, status = answer.strip().partition(b" ")
+        if nonce == self._nonce and status.isdigit():
+            self.is_idle = True
+            return int(status)
+        if answer:
+            stderr.take(_DISTURBED)
+        else:
             with suppress(subprocess.TimeoutExpired):
                 self._popen.wait(1)  # its own status says more than that it was killed
-            return self.end() or 1  # without an answer no command has succeeded
-        self.is_idle = True
-        return int(answer)
+        status_of_bash = self.end()
+        return 1 if answer else status_of_bash or 1  # without an answer no command has succeeded
 
     def end_descendants(self) -> None:
         """Kill what a command left running. One that lost its bash is among it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from typing import Any
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _KEPT_BYTES = 16 << 20
@@ -15,12 +16,23 @@ def keep_freed_buffers() -> None:
 
     By default glibc gives a freed buffer of a mebibyte back to the kernel, and the next one pays
     for 256 page faults: a fifth of the processor time of a large transfer (1 GiB over loopback to
-    a file 1.5 s, with this 1.1 s, of client and node together). At most 16 MiB are kept. A C
-    library without `mallopt` is left as it is.
+    a file 1.5 s, with this 1.1 s, of client and node together). At most 16 MiB are kept for each
+    of glibc's arenas. A C library without `mallopt` is left as it is.
     """
-    import ctypes
-
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    mallopt = _libc("mallopt")
     if mallopt:
         mallopt(_M_MMAP_THRESHOLD, _MAPPED_FROM_BYTES)
         mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES)
+
+
+def release_freed_buffers() -> None:
+    """Give back what is kept, of all arenas: for a node that has nothing to do."""
+    malloc_trim = _libc("malloc_trim")
+    if malloc_trim:
+        malloc_trim(0)
+
+
+def _libc(name: str) -> Any:
+    import ctypes  # a small command never comes here
+
+    return getattr(ctypes.CDLL(None), name, None)

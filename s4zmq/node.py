@@ -42,6 +42,7 @@ from .limits import (
     TICK_S,
 )
 from .mailbox import Mailbox
+from .memory import release_freed_buffers
 from .outstanding import Outstanding
 from .placement import Roster
 from .processes import Registry
@@ -93,6 +94,7 @@ class Node:
         self._lock = threading.Lock()
         self._drain_until = 0.0
         self._next_tick = 0.0
+        self._has_worked = False
         self._registry = registry
         self._store = store
         self._disk = ThreadPoolExecutor(options.disk_threads, thread_name_prefix="disk")
@@ -207,6 +209,7 @@ class Node:
         if not self._outstanding.reserve(caller.identity, caller.id, _reply_bytes(message)):
             raise QueueFull(f"node {self.address} has too many bytes on their way: try again")
         self._requests.add(token)
+        self._has_worked = True
         self._count_queued(len(body))
         self._disk.submit(self._on_disk_thread, slow, message, body, caller)
 
@@ -328,6 +331,15 @@ class Node:
         self._jobs.report()
         self._sessions.expire()
         self._registry.sweep_orphans()
+        self._rest()
+
+    def _rest(self) -> None:
+        """When the last request has ended, give memory back; once for each time of work."""
+        if self._requests or self._parked:
+            self._has_worked = True
+        elif self._has_worked:
+            self._has_worked = False
+            self._later(release_freed_buffers)
 
     def drain(self) -> None:
         """Refuse new work and end `run` when the old is done, or after DRAIN_S. For signal handlers."""

@@ -114,7 +114,7 @@ class Shell:
         }
         try:
             popen = subprocess.Popen(
-                ["bash", "-eou", "pipefail", "-c", command.text],
+                ["bash", "-eou", "pipefail", "-c", "--", command.text],
                 stdin=stdin,
                 stdout=stdout,
                 stderr=subprocess.PIPE,

@@ -136,7 +136,7 @@ def _outputs(shop: Workshop, order: Order, item: Item, folder: str, listing: int
     """The files that a command printed, checked, by name."""
     shipped = {os.path.basename(path) for path in order.shipped}
     below = Folder(f"{order.outdir.path}{item.label}/")
-    before, inside = "", {""}
+    before, inside = None, {""}
     for line in sorted_lines(_printed(shop, item, listing), shop.store.tmp_path):
         name, _, printed = line.partition("\0")
         if name == before:
@@ -145,7 +145,7 @@ def _outputs(shop: Workshop, order: Order, item: Item, folder: str, listing: int
         path = os.path.join(folder, printed)
         _require_inside(shop, item, folder, printed, inside)
         status = _plain_file(shop, item, path, printed)
-        if name in shipped and os.path.dirname(path) == folder:
+        if name in shipped and os.path.dirname(os.path.realpath(path)) == folder:
             raise _bad_output(shop, item, printed, "it is a file that was shipped with --file")
         if not status.st_mode & stat.S_IRUSR:
             os.chmod(path, 0o600)

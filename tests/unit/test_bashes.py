@@ -354,6 +354,38 @@ def test_only_what_is_surely_one_program_stands_in_the_loop_itself(text: str, is
     assert (" eval " not in _loop(text)) == is_in_place
 
 
+@pytest.mark.parametrize("word", ["$filename ", '"$filename" ', "$filename", "a", "'a' ", "$a$b "])
+def test_no_command_takes_long_to_look_at(word: str) -> None:
+    for end in ("| cat", "; cat", "> x", '"'):
+        assert " eval " in _loop(f"x {word * 2000}{end}"), (
+            "each would take years if it were tried in all ways"
+        )
+
+
+def test_what_a_command_says_in_place_of_its_bash_is_no_answer(bench: Bench) -> None:
+    text = "if mkdir first; then echo 0 > /proc/$$/fd/1; sleep 0.2; fi; cat"
+    disturbed = bench.run(text, "some input")
+    assert (disturbed.status, disturbed.stdout) == (1, "")
+    assert "wrote to /proc/$$/fd/1" in disturbed.stderr
+    assert bench.run(text, "some input").stdout == "some input"
+
+
+def test_what_was_said_unasked_does_not_reach_the_next_command(bench: Bench) -> None:
+    assert bench.run("cat", "a").stdout == "a"
+    (pid,) = bench.pids()
+    with open(f"/proc/{pid}/fd/1", "wb", buffering=0) as answers:
+        answers.write(b"0\n")
+    assert bench.run("cat", "b").stdout == "b"
+    assert bench.pids() != [pid]
+
+
+def test_a_command_may_begin_with_a_dash(bench: Bench) -> None:
+    for alone in (True, False):
+        ended = bench.run("-x; cat", "a", alone=alone)
+        assert (ended.status, ended.stdout) == (127, "")
+        assert "command not found" in ended.stderr
+
+
 def test_a_single_program_takes_one_process_and_no_more(bench: Bench) -> None:
     text = "awk 'BEGIN { getline < \"/proc/self/stat\"; print $1, $5, $4 }'"
     pid, group, parent = bench.run(text).stdout.split()

@@ -149,7 +149,13 @@ def test_a_printed_path_that_can_not_become_a_key_fails_its_input(
 
 
 def test_a_shipped_file_is_no_output(bench: Bench) -> None:
-    assert "shipped with --file" in bench.fails("echo tool.sh", {"tool.sh": "x"})
+    for spelling in ("tool.sh", "./tool.sh", "$PWD/tool.sh"):
+        assert "shipped with --file" in bench.fails(f"echo {spelling}", {"tool.sh": "x"})
+    assert "shipped with --file" in bench.fails("mkdir s; echo s/../tool.sh", {"tool.sh": "x"})
+
+
+def test_a_printed_folder_is_not_taken_for_a_name_that_came_twice(bench: Bench) -> None:
+    assert "two printed files" not in bench.fails("touch a; echo a/")
 
 
 def test_a_copy_of_a_shipped_file_is_an_output(bench: Bench) -> None:
