@@ -43,8 +43,9 @@ _BEFORE = " ".join(
 )
 _AFTER = " ".join(
     (
-        # stderr comes first: it shall say what is wrong with the others
-        ') 2>"/proc/$PPID/fd/$err" <"/proc/$PPID/fd/$in" >"/proc/$PPID/fd/$out";',
+        # stderr comes first: it shall say what is wrong with the others. `1<>`, as `>` truncates, and
+        # what was truncated ext4 writes to the disk at once when it is closed.
+        ') 2>"/proc/$PPID/fd/$err" <"/proc/$PPID/fd/$in" 1<>"/proc/$PPID/fd/$out";',
         "status=$?;",
         # A command that stopped itself has not ended: it is continued. (`wait -f` may miss its end.)
         "while ((status > 128)) && jobs %% >&2; do fg %% >&2; status=$?; done;",
