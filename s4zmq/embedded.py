@@ -17,6 +17,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -25,15 +26,16 @@ from .config import Config, embedded_conf, load_config
 from .errors import ConfigError, NodeUnreachable, StorageError, map_errors
 
 NODES = 3
+_NODE = (sys.executable, "-m", "s4zmq.daemon")
 _START_S = 20.0
 _STOP_S = 12.0
 _POLL_S = 0.05
 
 
-def up(home: Path, nodes: int) -> str:
+def up(home: Path, nodes: int, program: Sequence[str] = _NODE) -> str:
     """Start what does not run yet and wait until all are healthy; what to tell the user.
 
-    `nodes` 0: as many as there are, else NODES.
+    `nodes` 0: as many as there are, else NODES. `program` takes the words of s4-node.
     """
     conf = embedded_conf(home)
     with map_errors({OSError: StorageError}, f"can not use {home}"):
@@ -48,7 +50,7 @@ def up(home: Path, nodes: int) -> str:
         )
     for node in config.roster.nodes:
         if not _running_pid(_folder(home, node)):
-            _start(home, node, conf)
+            _start(home, node, conf, program)
     wait_until_healthy(home, config)
     return f"{len(config.roster.nodes)} nodes are healthy; data, logs and {conf.name} are in {home}"
 
@@ -116,13 +118,14 @@ def _folder(home: Path, node: str) -> Path:
     return home / f"node-{node.rpartition(':')[2]}"
 
 
-def _start(home: Path, node: str, conf: Path) -> None:
+def _start(home: Path, node: str, conf: Path, program: Sequence[str]) -> None:
     folder = _folder(home, node)
+    words = ("--conf", conf, "--port", node.rpartition(":")[2], "--data", folder / "data")
     with map_errors({OSError: StorageError}, f"can not start a node in {folder}"):
         folder.mkdir(exist_ok=True)
         with open(folder / "log", "ab") as log:
             process = subprocess.Popen(
-                _node_command(conf, node, folder / "data"),
+                [*program, *map(str, words)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -130,11 +133,6 @@ def _start(home: Path, node: str, conf: Path) -> None:
                 start_new_session=True,
             )
         (folder / "pid").write_text(f"{process.pid}\n")
-
-
-def _node_command(conf: Path, node: str, data: Path) -> list[str]:
-    words = ("--conf", conf, "--port", node.rpartition(":")[2], "--data", data)
-    return [sys.executable, "-m", "s4zmq.daemon", *map(str, words)]
 
 
 def _running_pid(folder: Path) -> int:

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import shutil
 import signal
-import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,11 +17,10 @@ from typing import NamedTuple
 
 from ..client import Client
 from ..config import Config, embedded_conf, load_config
-from ..embedded import NODES, down, free_ports, up
+from ..embedded import down, up
 from ..errors import ConfigError, NodeUnreachable, NoSpace, StorageError, map_errors
 from .sampler import sampled
 
-_EXEC_S = 5.0
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -107,9 +104,7 @@ def throw_away(home: Path, nodes: int, signals: Signals, samples: Path | None) -
     its functions have used of the CPU. Raises S4Error."""
     signals.hold()
     try:
-        if samples:
-            _start_sampled(home, nodes or NODES, samples)
-        up(home, nodes)
+        up(home, nodes, *([sampled("node", samples)] if samples else []))
         config = load_config(str(embedded_conf(home)))
         signals.release()
         yield Cluster(config, home)
@@ -117,38 +112,6 @@ def throw_away(home: Path, nodes: int, signals: Signals, samples: Path | None) -
         signals.hold()
         down(home, purge=True)
         signals.release()
-
-
-def _start_sampled(home: Path, nodes: int, samples: Path) -> None:
-    """Start nodes under the sampler, with the files that `up` goes by: it finds them running."""
-    home.mkdir()
-    conf = embedded_conf(home)
-    ports = [str(port) for port in free_ports(nodes)]
-    conf.write_text("".join(f"127.0.0.1:{port}\n" for port in ports))
-    for port in ports:
-        folder = home / f"node-{port}"
-        folder.mkdir()
-        words = ["--conf", str(conf), "--port", port, "--data", str(folder / "data")]
-        with open(folder / "log", "ab") as log:
-            process = subprocess.Popen(
-                [*sampled("node", samples), *words],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                cwd=folder,
-                start_new_session=True,
-            )
-        (folder / "pid").write_text(f"{process.pid}\n")
-        _wait_for_words(process.pid, words)
-
-
-def _wait_for_words(pid: int, words: list[str]) -> None:
-    """A new program shows its command line a moment after its start. Until then `up` would take it
-    for none of ours, and start another node in its place."""
-    until = time.monotonic() + _EXEC_S
-    shown = "\0".join(words).encode()
-    while shown not in Path(f"/proc/{pid}/cmdline").read_bytes() and time.monotonic() < until:
-        time.sleep(0.001)
 
 
 def _require_health(config: Config) -> None:
