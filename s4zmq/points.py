@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 import os
 import signal
+import threading
 
 _name, _, _nth = os.environ.get("S4_STOP_AT", "").partition(":")
 _passed = itertools.count(1)
@@ -18,4 +19,5 @@ _passed = itertools.count(1)
 def reach(name: str) -> None:
     """The process is at point `name`."""
     if _name and name == _name and next(_passed) == int(_nth or 1):
-        os.kill(os.getpid(), signal.SIGSTOP)
+        # To this thread: one to the process could be taken by another thread, while this one goes on.
+        signal.pthread_kill(threading.get_ident(), signal.SIGSTOP)

@@ -22,7 +22,7 @@ from . import points, wire
 from .caller import Caller
 from .checksum import DIGEST_BYTES, digest_of, digest_of_file, new_digest
 from .codec import Body
-from .errors import Cancelled, ChecksumMismatch, KeyExists, ProtocolError
+from .errors import Cancelled, ChecksumMismatch, ConnectionLost, KeyExists, ProtocolError
 from .inbox import Inbox
 from .indoubt import Doubt, InDoubt
 from .keys import Key
@@ -241,11 +241,14 @@ class Staging:
     def commit(self, id: bytes, parcels: int, sender: str) -> None:
         """Give every staged output its name; in doubt until `settle` or `abort`. May be repeated.
 
-        Raises KeyExists for a race lost, and Cancelled for a task that is not staged here.
+        Raises KeyExists for a race lost, and ConnectionLost for a task that is not staged here.
         """
         task = self._tasks.get(id)
         if task is None or task.spool.parcels != set(range(parcels)):
-            raise Cancelled("a commit of a task that is not staged here: its sender was away too long")
+            raise ConnectionLost(
+                f"node {self._store.node} has lost what was staged there: it was restarted, or did not"
+                " hear of the sender for too long; try again"
+            )
         with task.lock, self._store.disk_errors("can not publish staged outputs"):
             if task.aborted:
                 raise Cancelled("the task was aborted")

@@ -26,6 +26,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from . import points
 from .checksum import digest_of_file
 from .errors import (
     ChecksumMismatch,
@@ -110,8 +111,10 @@ class Store:
         """
         with self.disk_errors(f"can not store {key}"):
             _stamp(fd, stamp)
+            points.reach("store.linking")
             if not self._link(fd, key, stamp):
                 return
+            points.reach("store.linked")
             if source:
                 os.unlink(source)
             self._verified.add(os.fstat(fd), stamp.digest)
@@ -264,6 +267,7 @@ class Store:
         """Remove a key but leave its folders; whether it was there. The only place a key vanishes."""
         try:
             os.unlink(self.path_of(key))
+            points.reach("store.unlinked")
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
             return False
         except OSError as exc:
