@@ -19,7 +19,15 @@ from typing import Any
 from . import wire
 from .caller import Caller
 from .codec import Body
-from .errors import Cancelled, InternalError, NodeBusy, ProtocolError, RequestError, S4Error
+from .errors import (
+    Cancelled,
+    ConnectionLost,
+    InternalError,
+    NodeBusy,
+    ProtocolError,
+    RequestError,
+    S4Error,
+)
 from .job import Job
 from .limits import LEASE_S, MAX_JOBS, MAX_SHIPPED_FILES
 from .sessions import Sessions
@@ -126,7 +134,7 @@ class Jobs:
         """Start a planned job; the reply comes at its end."""
         job = self._jobs.get(run.job)
         if job is None or run.job in self._running | self._planning:
-            raise RequestError("no such planned job on this node: it was ended, or the node restarted")
+            raise self._lost()
         missing = [path for path in job.shipped if not os.path.exists(path)]
         if missing:
             raise RequestError(f"the shipped file {os.path.basename(missing[0])} did not arrive")
@@ -143,6 +151,12 @@ class Jobs:
             self._close(job)
             raise
 
+    def _lost(self) -> ConnectionLost:
+        return ConnectionLost(
+            f"node {self._shop.node} has lost the plan of this job: it was restarted, or did not hear of"
+            " the client for too long; try again"
+        )
+
     def on_cancel(self, request: wire.CancelJob, body: Body, caller: Caller) -> None:
         """Stop a job; its Run gets the reply that tells when all is gone."""
         self.stop(request.job)
@@ -151,7 +165,9 @@ class Jobs:
     def file_folder(self, job: bytes, name: str) -> str:
         """Where a shipped file of a planned job goes. Raises RequestError for any other name."""
         found = self._jobs.get(job)
-        if found is None or name not in dict(found.plan.files):
+        if found is None:
+            raise self._lost()
+        if name not in dict(found.plan.files):
             raise RequestError(f"no job expects the file {name!r:.80}")
         return found.folder
 

@@ -15,6 +15,7 @@ from . import wire
 from .caller import Caller
 from .codec import Body, row_of
 from .errors import (
+    ConnectionLost,
     KeyInvalid,
     NodeBusy,
     ProtocolError,
@@ -60,7 +61,7 @@ class KeyServer:
         self._inbox = inbox
         self._ledger = ledger
         self._file_folder = file_folder
-        self._listings = Listings(sessions)
+        self._listings = Listings(store.node, sessions)
 
     @property
     def listing_count(self) -> int:
@@ -232,7 +233,8 @@ class _Cursor:
 class Listings:
     """Listings under way. A cursor ends when its last page is given."""
 
-    def __init__(self, sessions: Sessions) -> None:
+    def __init__(self, node: str, sessions: Sessions) -> None:
+        self._node = node
         self._sessions = sessions
         self._cursors: dict[int, _Cursor] = {}
         self._numbers = itertools.count(1)
@@ -251,10 +253,14 @@ class Listings:
         return cursor.page
 
     def page(self, number: int, index: int) -> wire.Page:
-        """Page `index` (0 was the first) of a cursor. Raises ProtocolError for a page long gone."""
+        """Page `index` (0 was the first) of a cursor. Raises ConnectionLost for one that is not known
+        (any more), ProtocolError for a page long gone."""
         cursor = self._cursors.get(number)
         if cursor is None:
-            raise ProtocolError("this listing has ended: start it again")
+            raise ConnectionLost(
+                f"node {self._node} has lost this listing: it was restarted, or did not hear of the client"
+                " for too long; try again"
+            )
         with cursor.lock:
             if index == cursor.number + 1:
                 rows = _rows(cursor.entries)

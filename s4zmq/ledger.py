@@ -124,7 +124,14 @@ class Ledger:
                 if outdir.startswith(prefix):
                     self._drop(fingerprint)
                 elif prefix.startswith(outdir) and recipe.kind == "map-to-n":
-                    self._append(fingerprint, "\t".join((_REMOVED, prefix.removeprefix(outdir))))
+                    self._note_removal(fingerprint, prefix.removeprefix(outdir))
+
+    def _note_removal(self, fingerprint: bytes, below: str) -> None:
+        """Only inputs without outputs need it: the others are missed when they are counted."""
+        try:
+            self._append(fingerprint, "\t".join((_REMOVED, below)))
+        except OSError as exc:  # a full disk: the keys are gone all the same
+            log.warning("a removal could not be noted: %s", exc)
 
     def _drop(self, fingerprint: bytes) -> None:
         del self._recipes[fingerprint]
