@@ -21,6 +21,8 @@ from .ledger import Ledger
 from .limits import BATCH_MAX_KEYS, TICK_S
 from .staging import Staging
 
+_DONE_REMEMBERED = 10_000
+
 
 class Fates:
     """The tasks that this node sends, as peers ask for them. Safe to call from several threads."""
@@ -29,22 +31,31 @@ class Fates:
         self._ledger = ledger
         self._lock = threading.Lock()
         self._pending: set[bytes] = set()
+        self._done: dict[bytes, None] = {}
+        """The last ones that are done, oldest first: the ledger may be long."""
 
     def begin(self, task: bytes) -> None:
         """From now on it is pending, and nobody undoes it."""
         with self._lock:
             self._pending.add(task)
 
-    def end(self, task: bytes) -> None:
+    def end(self, task: bytes, *, done: bool) -> None:
         """It is in the ledger, or it never will be."""
         with self._lock:
             self._pending.discard(task)
+            if done:
+                self._done[task] = None
+                if len(self._done) > _DONE_REMEMBERED:
+                    self._done.pop(next(iter(self._done)))
 
     def of(self, recipe: bytes, tasks: list[bytes]) -> list[str]:
         """The fate of each task. Reads the ledger, so on a disk thread."""
         with self._lock:  # before the look into the ledger: what ends in between is told next time
             pending = self._pending.intersection(tasks)
-        done = self._ledger.has(recipe, set(tasks) - pending)
+            done = set(tasks).intersection(self._done)
+        unknown = set(tasks) - pending - done
+        if unknown:
+            done |= self._ledger.has(recipe, unknown)
         return ["pending" if t in pending else "done" if t in done else "undone" for t in tasks]
 
     def on_fates(self, request: wire.Fates, body: Body, caller: Caller) -> None:

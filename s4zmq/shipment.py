@@ -121,7 +121,7 @@ class Shipment:
     def _settle(self) -> None:
         """Have all forget a task that is done. Never raises: nothing may undo it any more."""
         task = self._group.task
-        self._dock.fates.end(task)
+        self._dock.fates.end(task, done=True)
         try:
             self._dock.staging.settle(task)
         except OSError as exc:
@@ -145,4 +145,4 @@ class Shipment:
         except S4Error as error:
             log.warning("a task could not be undone everywhere: %s", error)
         finally:
-            self._dock.fates.end(self._group.task)
+            self._dock.fates.end(self._group.task, done=False)
