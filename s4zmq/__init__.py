@@ -8,7 +8,7 @@ layers only, and a test keeps that:
      2  placement transfer sockets sessions caller localfiles outstanding shell recipes journal
      3  config store courier bashes ledger indoubt slots
      4  datadir listing scratch sinks streams inbox spool linefile
-     5  client counting keyserver outputs
+     5  client counting keyserver outputs parcels
      6  puts gets printing staging evals inputs judging
      7  copying runs fates
      8  shuffle
