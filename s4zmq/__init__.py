@@ -6,9 +6,9 @@ layers only, and a test keeps that:
      0  limits errors wire mailbox interrupts memory pipes points
      1  keys checksum commandtext codec sorting processes trees watching
      2  placement transfer sockets sessions caller localfiles outstanding shell recipes journal
-     3  config store courier bashes ledger indoubt slots
-     4  datadir listing scratch sinks streams inbox spool linefile
-     5  client counting keyserver outputs parcels
+     3  config store lines lease bashes ledger indoubt slots
+     4  courier datadir listing scratch sinks inbox spool linefile
+     5  client streams counting keyserver outputs parcels
      6  puts gets printing staging evals inputs judging
      7  copying runs fates
      8  shuffle

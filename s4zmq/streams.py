@@ -12,9 +12,10 @@ from typing import Any, Protocol
 
 from .checksum import new_digest
 from .codec import Body, Chunk
-from .courier import Courier, DataLine
+from .courier import Courier
 from .errors import ConnectionLost, LocalFileError, S4Error
 from .limits import CHUNK_BYTES
+from .lines import DataLine
 from .memory import keep_freed_buffers
 from .transfer import Outgoing
 from .wire import Credit, Drop, Granted
