@@ -388,6 +388,7 @@ class Node:
         self._disk.shutdown(wait=True, cancel_futures=True)
         self._send_replies()
         self._control.close(linger=500)
+        self._in_doubt.close()
         self._registry.sweep_orphans()
         self._context.term()
 
