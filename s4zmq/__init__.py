@@ -3,13 +3,13 @@
 Only map-to-n moves data between nodes. The rooms, from the ground up; a room imports from lower
 layers only, and a test keeps that:
 
-     0  limits errors wire mailbox interrupts memory pipes points
-     1  keys checksum commandtext codec sorting processes trees watching
+     0  limits errors wire mailbox interrupts memory pipes points units
+     1  keys checksum commandtext codec sorting processes trees watching progress
      2  placement transfer sockets sessions caller localfiles outstanding shell recipes journal
      3  config store lines lease bashes ledger indoubt slots
      4  courier datadir listing scratch sinks inbox spool linefile
      5  client streams counting keyserver outputs parcels
-     6  puts gets printing staging evals inputs judging
+     6  puts gets printing staging evals inputs judging verifier verify
      7  copying runs fates
      8  shuffle
      9  shipment

@@ -103,7 +103,7 @@ class KeyServer:
         """Start a large value; the inbox answers from here on."""
         target = self._target(request.key, request.job)
         if not request.job:
-            self._store.refuse_taken(Key.parse(request.key), request.writer)
+            self._store.refuse_taken(Key.parse(request.key), request.writer, request.digest)
         self._store.require_space(request.size, str(target))
         sink = ValueSink(self._store, target, request.writer)
         try:

@@ -79,6 +79,9 @@ MAX_TRANSFERS = 4096
 MAX_EVALS = 128
 MAX_JOBS = 64
 MAX_LISTINGS = 1024
+MAX_VERIFIES = 4
+"""Each reads the disk from end to end: more at once would only take turns."""
+
 MAX_SHIPPED_FILES = 256
 
 MAX_REQUESTS = 8192
@@ -110,7 +113,7 @@ KEPT_MEMBERS = 20_000
 """Members of a merge's groups that are kept between its plan and its run (about 4 MB)."""
 
 MAX_FAILURES_KEPT = 100
-"""Failures of one job that a node describes in full; beyond that they are counted."""
+"""Failures of one job, or damaged keys, that a node describes in full; beyond that they are counted."""
 
 # -- time
 

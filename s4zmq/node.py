@@ -4,7 +4,7 @@
     disk threads    requests about keys (`keyserver`), plans, staged parcels
     inbox           PULL: chunks to disk
     shuffle         DEALER and PUSH to the peers
-    job threads     wait for commands; evals have one each
+    job threads     wait for commands; evals and verifies have one each
 
 No handler in this thread touches the disk, so a ping is answered while a disk hangs. Other threads
 reply through a mailbox. What a client started is registered under its session and ends with it.
@@ -57,6 +57,7 @@ from .shuffle import Shuffle
 from .staging import Staging
 from .store import Store
 from .tasks import Workshop
+from .verifier import Verifier
 
 log = logging.getLogger(__name__)
 
@@ -129,6 +130,7 @@ class Node:
         shop = Workshop(options.address, roster, store, shell, dock, self._outputs, ledger)
         self._jobs = Jobs(shop, options.commands, sessions, self._later)
         self._evals = Evals(store, shell, self._keys, sessions)
+        self._verifier = Verifier(store, sessions)
         self._quick: Mapping[type, Handler] = self._quick_handlers()
         self._slow: Mapping[type, Handler] = self._slow_handlers()
 
@@ -154,6 +156,7 @@ class Node:
             wire.More: self._keys.on_more,
             wire.Delete: self._keys.on_delete,
             wire.DeleteBelow: self._keys.on_delete_below,
+            wire.Verify: self._verifier.on_verify,
             wire.Eval: self._evals.on_eval,
             wire.Plan: self._jobs.on_plan,
             wire.Run: self._jobs.on_run,
@@ -333,6 +336,7 @@ class Node:
             "listings": self._keys.listing_count,
             "jobs": len(self._jobs),
             "evals": len(self._evals),
+            "verifies": len(self._verifier),
             "commands": self._registry.running,
             "staged": len(self._staging),
             "in-doubt": len(self._in_doubt),
@@ -380,7 +384,8 @@ class Node:
         """Tear down what is left, give its replies a moment to go out, and close."""
         self._sessions.close_all()
         until = time.monotonic() + _STOPPING_S
-        while (self._jobs or self._evals or self._staging or self._inbox) and time.monotonic() < until:
+        held = (self._jobs, self._evals, self._verifier, self._staging, self._inbox)
+        while any(held) and time.monotonic() < until:
             self._send_replies()
             time.sleep(0.01)
         self._shuffle.stop()

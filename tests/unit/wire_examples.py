@@ -49,12 +49,13 @@ EXAMPLES: list[tuple[Any, bytes]] = [
         b"\xa2op\xa8put-done\xa2id\x07",
     ),
     (
-        wire.Open("s4://b/k", 1 << 32, True, WRITER, JOB),
-        b"\x87\xa3key\xa8s4://b/k"
+        wire.Open("s4://b/k", 1 << 32, True, WRITER, JOB, DIGEST),
+        b"\x88\xa3key\xa8s4://b/k"
         b"\xa4size\xcf\x00\x00\x00\x01\x00\x00\x00\x00"
         b"\xa5sized\xc3"
         b"\xa6writer\xc4\x10WWWWWWWWWWWWWWWW"
         b"\xa3job\xc4\x10JJJJJJJJJJJJJJJJ"
+        b"\xa6digest\xc4\x10DDDDDDDDDDDDDDDD"
         b"\xa2op\xa4open\xa2id\x07",
     ),
     (
@@ -104,6 +105,17 @@ EXAMPLES: list[tuple[Any, bytes]] = [
     (wire.Delete(["s4://b/k"]), b"\x83\xa4keys\x91\xa8s4://b/k\xa2op\xa6delete\xa2id\x07"),
     (wire.DeleteBelow("b/d"), b"\x83\xa6prefix\xa3b/d\xa2op\xacdelete-below\xa2id\x07"),
     (wire.Deleted(1, []), b"\x84\xa7removed\x01\xa8failures\x90\xa2op\xa7deleted\xa2id\x07"),
+    (wire.Verify("b/d"), b"\x83\xa6prefix\xa3b/d\xa2op\xa6verify\xa2id\x07"),
+    (
+        wire.Verifying(3, 4096, 1),
+        b"\x85\xa4keys\x03\xa5bytes\xcd\x10\x00\xa7damaged\x01\xa2op\xa9verifying\xa2id\x07",
+    ),
+    (
+        wire.VerifyDone(3, 4096, 1, [(0, "E_CHECKSUM", "damaged", {})]),
+        b"\x86\xa4keys\x03\xa5bytes\xcd\x10\x00\xa7damaged\x01"
+        b"\xa8failures\x91\x94\x00\xaaE_CHECKSUM\xa7damaged\x80"
+        b"\xa2op\xabverify-done\xa2id\x07",
+    ),
     (
         wire.Eval("s4://b/k", "cat", 8),
         b"\x85\xa3key\xa8s4://b/k\xa7command\xa3cat\xa6window\x08\xa2op\xa4eval\xa2id\x07",
