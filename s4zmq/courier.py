@@ -33,8 +33,10 @@ if TYPE_CHECKING:
 class Courier:
     """Requests to the nodes of one roster."""
 
-    def __init__(self, roster: Roster, context: sockets.Context) -> None:
+    def __init__(self, roster: Roster, context: sockets.Context, asker: str = "") -> None:
+        """`asker` is the node that asks its peers, for messages; a client has none."""
         self.roster = roster
+        self.asker = asker
         self.context = context
         self.session = os.urandom(8)
         self.silent: set[str] = set()
@@ -178,7 +180,7 @@ class Courier:
                 self._ping(line, now)
             elif now - line.pinged_at > SILENCE_LIMIT_S - PING_INTERVAL_S:
                 self.silent.add(line.node)
-                self._fail(line, unreachable(line.node))
+                self._fail(line, unreachable(line.node, self.asker))
 
     def _ping(self, line: Line, now: float) -> None:
         line.ping_id, line.pinged_at = next(self._ids), now
@@ -277,8 +279,13 @@ def _collect(replies: dict[str, tuple[Any, Body]], node: str) -> OnReply:
     return on_reply
 
 
-def unreachable(node: str) -> NodeUnreachable:
-    """The error for a node that does not answer."""
+def unreachable(node: str, asker: str = "") -> NodeUnreachable:
+    """The error for a node that does not answer; `asker` is the peer that asked."""
+    if asker:  # which the client may well reach, and then `s4 health` finds nothing
+        return NodeUnreachable(
+            f"node {node} does not answer its peer {asker}: it is down or hung, or the two are cut off"
+            " from each other, try again"
+        )
     return NodeUnreachable(
         f"node {node} does not answer: it is down, hung or cut off (see `s4 health`), try again"
     )

@@ -121,6 +121,10 @@ HEARTBEAT_INTERVAL_MS = 1000
 HEARTBEAT_TIMEOUT_MS = 4000
 """ZeroMQ's own heartbeats. They come from the I/O thread: they find a cut link, not a hung process."""
 
+CONNECT_TIMEOUT_MS = 2000
+"""An attempt to connect is given up and made anew. The kernel alone would try at 1, 3, 7, 15, 31 s: after
+a cut of half a minute the lease of a session would not be kept for as long again."""
+
 PING_INTERVAL_S = 1.0
 """A node that owes an answer is pinged this often."""
 

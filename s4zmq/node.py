@@ -25,7 +25,7 @@ import zmq
 
 from . import codec, sockets, wire
 from .caller import Caller, Letter
-from .codec import Body
+from .codec import Body, failure_of
 from .courier import Courier
 from .errors import Cancelled, InternalError, NodeBusy, ProtocolError, QueueFull, S4Error, WrongRoster
 from .evals import Evals
@@ -125,7 +125,9 @@ class Node:
         )
         self._fates = Fates(ledger)
         resolver = Resolver(options.address, in_doubt, self._fates, self._staging)
-        self._shuffle = Shuffle(lambda: Courier(roster, self._context), options.address, resolver)
+        self._shuffle = Shuffle(
+            lambda: Courier(roster, self._context, options.address), options.address, resolver
+        )
         dock = Dock(self._shuffle, self._staging, self._fates)
         shop = Workshop(options.address, roster, store, shell, dock, self._outputs, ledger)
         self._jobs = Jobs(shop, options.commands, sessions, self._later)
@@ -155,6 +157,7 @@ class Node:
             wire.List: self._keys.on_list,
             wire.More: self._keys.on_more,
             wire.Delete: self._keys.on_delete,
+            wire.Room: self._keys.on_room,
             wire.DeleteBelow: self._keys.on_delete_below,
             wire.Verify: self._verifier.on_verify,
             wire.Eval: self._evals.on_eval,
@@ -284,6 +287,8 @@ class Node:
                 self._send(letter)
 
     def _send(self, letter: Letter) -> None:
+        if self._drain_until and isinstance(letter.message, wire.Failure):
+            letter = letter._replace(message=self._as_draining(letter.message))
         waiting = self._parked.get(letter.identity)
         if waiting is None and self._try_send(letter):
             return
@@ -294,6 +299,12 @@ class Node:
             log.warning("a client takes no replies: %d are dropped", len(waiting))
             for dropped in self._parked.pop(letter.identity):
                 self._forget(dropped)
+
+    def _as_draining(self, failure: wire.Failure) -> wire.Failure:
+        """What was cut short because this node ends is no fault of the request."""
+        if failure.code != Cancelled.code:
+            return failure
+        return failure_of(NodeBusy(f"node {self.address} is shutting down: try again"))
 
     def _try_send(self, letter: Letter) -> bool:
         """False where the client is too slow for now; a client that is gone counts as sent."""

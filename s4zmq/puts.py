@@ -114,6 +114,8 @@ class Putter:
 
     def _send(self, node: str, batch: _Batch) -> None:
         self._wait(lambda: self._in_flight[node] < self._courier.window(node))
+        if self._errors:  # perhaps of this node: it would be waited for all over again
+            return
 
         def on_reply(reply: Any, _: Body) -> None:
             self._in_flight[node] -= 1
@@ -141,6 +143,9 @@ class Putter:
 
     def _put_large(self, item: Item, fd: int, size: int) -> None:
         self._wait(lambda: len(self._uploads) < _UPLOADS_AT_ONCE)
+        if self._errors:
+            os.close(fd)
+            return
         self._client.holds_work()
         same = self._digest_if_resuming(fd, item.path)
 

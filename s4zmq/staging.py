@@ -66,6 +66,8 @@ class _Task:
         self.group = group
         self.aborted = False
         self.has_folder = False
+        self.transfers: list[bytes] = []
+        """Of the large parcels; those that have ended too."""
         self.lock = threading.Lock()
 
 
@@ -128,7 +130,18 @@ class Staging:
                 sizes=sizes,
                 on_whole=lambda rows: self._staged(offer.task, offer.parcel, rows),
             )
-            self._inbox.open(sizes, sink, caller)
+            self._keep_for(task, self._inbox.open(sizes, sink, caller))
+
+    def _keep_for(self, task: _Task, transfer: bytes) -> None:
+        """An abort ends what still arrives: the sender's own word that it gave it up may get lost."""
+        with task.lock:
+            task.transfers.append(transfer)
+            if task.aborted:
+                self._end_transfers(task)
+
+    def _end_transfers(self, task: _Task) -> None:
+        for transfer in task.transfers:
+            self._inbox.discard(transfer, Cancelled("the task was aborted"))
 
     def _take_inline(
         self, offer: wire.Offer, task: _Task, keys: Sequence[Key], sizes: Sequence[int], body: memoryview
@@ -289,6 +302,7 @@ class Staging:
             return
         with task.lock:
             task.aborted = True
+            self._end_transfers(task)
             self._undo(id)
         self._release(id, task)
 

@@ -40,12 +40,16 @@ from .errors import (
 from .keys import Key
 from .limits import VERIFIED_KEYS
 from .recipes import NO_ORIGIN
+from .units import show_two
 
 XATTR = "user.s4zmq"
 _STAMP = struct.Struct("!B16s16sQ16s")
 _STAMP_VERSION = 2
 _STAMP_WITHOUT_ORIGIN = struct.Struct("!B16s16sQ")
 _LINK_TRIES = 100
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
+"""What the file system says when its bytes, its inodes or a quota are used up."""
 
 
 class Stamp(NamedTuple):
@@ -312,11 +316,10 @@ class Store:
     def require_space(self, wanted_bytes: int, what: str) -> None:
         """Raises NoSpace where `wanted_bytes` can not fit now."""
         status = os.statvfs(self.root)
-        free = status.f_bavail * status.f_frsize
-        if wanted_bytes > free:
-            raise NoSpace(
-                f"node {self.node} has {free / 1e9:.1f} GB free, needs {wanted_bytes / 1e9:.1f} for {what}"
-            )
+        free_bytes = status.f_bavail * status.f_frsize
+        if wanted_bytes > free_bytes:
+            free, wanted = show_two(free_bytes, wanted_bytes)
+            raise NoSpace(f"node {self.node} has {free} free, needs {wanted} for {what}")
 
     @contextmanager
     def disk_errors(self, what: str) -> Iterator[None]:
@@ -326,7 +329,7 @@ class Store:
         except S4Error:
             raise
         except OSError as exc:
-            if exc.errno in (errno.ENOSPC, errno.EDQUOT):
+            if exc.errno in FULL:
                 raise NoSpace(f"node {self.node}: {what}: its disk is full") from exc
             if exc.errno == errno.ENAMETOOLONG:
                 raise KeyInvalid(f"node {self.node}: {what}: its path is too long") from exc

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import pytest
 
 from ..cluster.kit import commands_running, make_tree, names, put_keys, put_tree, some_bytes
 from ..harness import wait_until
+from .netns import CLIENT, NetCluster
 from .verbs import (
-    FAILS_WITHIN_S,
     Requests,
     assert_health_names,
     assert_others_are_usable,
@@ -18,9 +17,9 @@ from .verbs import (
     every_map,
     every_verb,
     fill,
+    is_arriving,
     wait_gone,
 )
-from .netns import CLIENT, NetCluster
 
 ENDLESS = "setsid sleep 1000 & sleep 1000"
 SPLIT = "for i in 0 1 2; do head -c 20000000 /dev/zero > ${i}_y; done; ls"
@@ -122,3 +121,58 @@ def test_cut_peers_during_transfer_of_map_to_n_leave_nothing(net: NetCluster, tm
     net.assert_no_leftovers()
     assert names(net, "out/") == []
     wait_until(lambda: can_shuffle(net, "s4://again"), "a map-to-n to succeed")
+
+
+def test_cut_client_during_jobs_ends_its_commands_on_all_nodes(net: NetCluster, tmp_path: Path) -> None:
+    """Also those that have left their session."""
+    fill(net, tmp_path)
+    requests = Requests(net)
+    pipe = requests.start_half_a_put("s4://half/1_x")
+    requests.start("eval", "eval", "s4://b/0_small", ENDLESS)
+    requests.start_all(every_map("s4://out", ENDLESS))
+    wait_until(lambda: commands_running(net) == 10, "three commands a job and the eval to run")
+    pids = command_pids(net)
+    net.cut(CLIENT)
+    wait_gone(pids)
+    for ended in requests.end().values():
+        assert ended.status in (3, 255), ended
+        assert ended.stderr.startswith("s4: "), ended
+    pipe.close()
+    net.heal()
+    net.assert_no_leftovers()
+    assert names(net, "out/") == names(net, "half/") == []
+
+
+@pytest.mark.parametrize("way", ["cut_from", "cut_to"])
+def test_one_way_cut_owner_before_any_request_fails_each_by_name(
+    net: NetCluster, tmp_path: Path, way: str
+) -> None:
+    fill(net, tmp_path)
+    getattr(net, way)(net.nodes[1])
+    requests = Requests(net)
+    requests.start_all(every_verb(tmp_path, "cut"))
+    assert_others_are_usable(net, "cut")
+    requests.must_name(net.nodes[1])
+    assert_health_names(net, net.nodes[1])
+    net.heal()
+    again = Requests(net)
+    again.start_all(every_verb(tmp_path, "healed"))
+    again.must_succeed()
+
+
+@pytest.mark.parametrize("way", ["cut_from", "cut_to"])
+def test_one_way_cut_peer_during_map_to_n_fails_it_and_resume_finishes(
+    net: NetCluster, tmp_path: Path, way: str
+) -> None:
+    fill(net, tmp_path)
+    go, words = tmp_path / "go", ("s4://in/", "s4://out/")
+    command = f"until [ -e {go} ]; do sleep 0.1; done; touch 0_y 1_y 2_y; ls"
+    requests = Requests(net)
+    requests.start("map-to-n", "map-to-n", *words, command)
+    wait_until(lambda: commands_running(net) == 3, "all commands to run")
+    getattr(net, way)(net.nodes[1], net.nodes[0], net.nodes[2])
+    go.touch()
+    requests.must_name(*net.nodes)
+    net.heal()
+    wait_until(lambda: net.s4("map-to-n", "--resume", *words, command).returncode == 0, "it to succeed", 20)
+    assert len(names(net, "out/")) == 9

@@ -59,6 +59,10 @@ class Requests:
             ended[name] = Ended(process.returncode, stdout, stderr.decode())
         return ended
 
+    def running(self) -> set[str]:
+        """The names of those that have not ended."""
+        return {name for name, process in self._running.items() if process.poll() is None}
+
     def must_succeed(self, within_s: float = 30.0) -> None:
         for name, ended in self.end(within_s).items():
             assert (ended.status, ended.stderr) == (0, ""), (name, ended)
@@ -160,3 +164,13 @@ def assert_health_names(cluster: Cluster, *sick: Node) -> None:
 def wait_gone(pids: Sequence[int]) -> None:
     """Until none of these processes runs, in time."""
     wait_until(lambda: all(map(is_gone, pids)), f"processes {pids} to end", ENDS_WITHIN_S)
+
+
+def command_pids(cluster: Cluster) -> list[int]:
+    """Every process that runs for commands of users now, on all nodes."""
+    return [child.pid for node in cluster.nodes for child in node.children()]
+
+
+def is_arriving(cluster: Cluster) -> bool:
+    """Whether large values are on their way to a node."""
+    return transfers_open(cluster) > 0
