@@ -3,21 +3,25 @@
 Only map-to-n moves data between nodes. The rooms, from the ground up; a room imports from lower
 layers only, and a test keeps that:
 
-     0  limits errors wire mailbox interrupts memory pipes
+     0  limits errors wire mailbox interrupts memory pipes points
      1  keys checksum commandtext codec sorting processes trees watching
-     2  placement transfer sockets sessions caller localfiles outstanding shell
-     3  config store courier bashes
-     4  datadir listing scratch sinks streams inbox spool
-     5  client inputs keyserver
-     6  puts gets printing staging evals
-     7  copying runs shuffle
-     8  tasks
-     9  jobs
-    10  node
-    11  daemon embedded
-    12  demo
-    13  cli
-    14  bench
+     2  placement transfer sockets sessions caller localfiles outstanding shell recipes journal
+     3  config store courier bashes ledger indoubt slots
+     4  datadir listing scratch sinks streams inbox spool linefile
+     5  client counting keyserver outputs
+     6  puts gets printing staging evals inputs judging
+     7  copying runs fates
+     8  shuffle
+     9  shipment
+    10  tasks
+    11  survey
+    12  job
+    13  jobs
+    14  node
+    15  daemon embedded
+    16  demo
+    17  cli
+    18  bench
 """
 
 __version__ = "0.1.0"

@@ -22,7 +22,7 @@ Usage:
   s4 [-c PATH] rm [-r] [--dry-run] [--] PREFIX
   s4 [-c PATH] eval [--] KEY CMD
   s4 [-c PATH] (map | map-to-n | map-from-n) [--retries N] [--timeout SECONDS] [--jobs N]
-               [--keep-going] [--file PATH]... [--] INDIR OUTDIR CMD
+               [--keep-going] [--resume] [--dry-run] [--file PATH]... [--] INDIR OUTDIR CMD
   s4 [-c PATH] config
   s4 [-c PATH] health
   s4 up [--nodes N]
@@ -45,8 +45,9 @@ Usage:
 Options:
   -c PATH            The conf file (else $S4_CONF_PATH, else ~/.s4.conf, else that of s4 up).
   -r                 Everything below.
-  --resume           Skip what is there already with equal bytes.
-  --dry-run          Only say what would be removed.
+  --resume           cp: skip what is there already with equal bytes. Maps: finish a run that failed
+                     or was interrupted; what it has done is not run again.
+  --dry-run          Only say what would be removed, or what would run where.
   --retries N        Try a failed input again, so many times (else 0).
   --timeout SECONDS  End a command that runs longer, as failed (else never).
   --jobs N           Commands at once per node (else its cores).
@@ -255,7 +256,7 @@ def _eval(args: Args) -> int:
 
 
 def _map(args: Args) -> int:
-    from .runs import JobOptions, run_job
+    from .runs import Job, JobOptions, rehearse, run_job
 
     kind = next(name for name in ("map", "map-to-n", "map-from-n") if args[name])
     options = JobOptions(
@@ -263,10 +264,17 @@ def _map(args: Args) -> int:
         timeout_s=_seconds(args, "--timeout"),
         jobs=_number(args, "--jobs", 1, 0),
         keep_going=args["--keep-going"],
+        resume=args["--resume"],
         files=args["--file"],
     )
+    job = Job.parse(kind, args["INDIR"], args["OUTDIR"], args["CMD"], options)
     with _client(args) as client:
-        run_job(client, kind, args["INDIR"], args["OUTDIR"], args["CMD"], options=options)
+        if args["--dry-run"]:
+            from .printing import print_rehearsal
+
+            print_rehearsal(job.plan, rehearse(client, job))
+        else:
+            run_job(client, job)
     return 0
 
 

@@ -112,7 +112,14 @@ def _message(cls: Any, fields: dict[str, Any]) -> Any:
     return cls(*values)
 
 
-_LENGTHS = {"writer": (16,), "task": (16,), "transfer": (16,), "job": (0, 16)}
+_LENGTHS = {
+    "writer": (16,),
+    "task": (16,),
+    "transfer": (16,),
+    "origin": (16,),
+    "recipe": (8,),
+    "job": (0, 16),
+}
 
 
 def _has_its_length(name: str, value: Any) -> bool:

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, Protocol
 
 import zmq
 
-from . import codec, sockets
+from . import codec, points, sockets
 from .caller import Caller
 from .errors import Cancelled, InternalError, NodeBusy, S4Error
 from .limits import INBOX_CHUNKS, MAX_TRANSFERS, WINDOW_CHUNKS
@@ -142,6 +142,7 @@ class Inbox(threading.Thread):
             return
         for piece in arrival.incoming.chunk(chunk.offset, len(data)):
             arrival.sink.write(piece, data[piece.start : piece.stop])
+            points.reach("inbox.wrote")
         chunks = arrival.incoming.grant()
         if chunks:
             arrival.caller.answer(Credit(chunks))

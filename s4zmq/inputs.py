@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import heapq
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from typing import NamedTuple
 
-from .keys import Folder, Key, Selection
+from .counting import JUDGED_AT_ONCE, Candidate, Count, Judge, KeptGroup, Tally
+from .keys import Key, Selection
 from .limits import KEPT_MEMBERS, LARGEST_FIRST_KEYS
-from .listing import Entry, OutputName, groups, inputs
-from .store import Store, write_all
-
-_CONFLICTS_SHOWN = 3
+from .linefile import LineFile, read_lines
+from .listing import Entry, Group, OutputName, groups, inputs
+from .recipes import GroupMark, mark_of
+from .store import Store
 
 
 class Item(NamedTuple):
@@ -38,74 +40,37 @@ class Item(NamedTuple):
     else -1."""
 
 
-class KeptGroup(NamedTuple):
-    """A group of a merge in memory."""
-
-    name: str
-    """Of its output."""
-
-    size: int
-    members: list[str]
+# -- of a map
 
 
-class Count(NamedTuple):
-    """What a job would do on this node."""
-
-    keys: int
-    bytes: int
-    items: int
-    conflicts: list[str]
-    """The first few outputs that are here already."""
-
-    largest: list[Entry]
-    """Of a map, LARGEST_FIRST_KEYS at most."""
-
-    groups: list[KeptGroup] | None = None
-    """Of a merge, all of them, largest first; None where they have more than KEPT_MEMBERS."""
-
-
-def count_map(store: Store, selection: Selection, outdir: Folder, *, one_to_one: bool) -> Count:
-    """Walk the inputs once. `one_to_one`: outputs are on this node, so look for those too."""
-    keys = size = 0
-    conflicts: list[str] = []
+def count_map(store: Store, selection: Selection, judge: Judge, *, marked: bool) -> Count:
+    """Walk the inputs once. `marked`: the judge looks for outputs of an earlier run."""
+    tally = Tally(store)
     largest: list[tuple[int, Entry]] = []
-    for entry in inputs(store, selection):
-        keys, size = keys + 1, size + entry.size
-        if len(largest) < LARGEST_FIRST_KEYS:
-            heapq.heappush(largest, (entry.size, entry))
-        elif entry.size > largest[0][0]:
-            heapq.heapreplace(largest, (entry.size, entry))
-        if one_to_one and len(conflicts) < _CONFLICTS_SHOWN:
-            output = outdir.key(relative(selection, entry.path))
-            if store.exists(output):
-                conflicts.append(str(output))
-    ordered = [entry for _, entry in sorted(largest, reverse=True)]
-    return Count(keys, size, keys, conflicts, ordered)
+    walked = inputs(store, selection)
+    try:
+        while batch := list(islice(walked, JUDGED_AT_ONCE)):
+            candidates = [_candidate(store, selection, entry, marked=marked) for entry in batch]
+            for entry, candidate, verdict in zip(batch, candidates, judge(candidates), strict=True):
+                tally.keys, tally.bytes = tally.keys + 1, tally.bytes + entry.size
+                if tally.add(candidate.label, candidate, verdict):
+                    _keep_largest(largest, entry)
+    except BaseException:
+        tally.close()
+        raise
+    return tally.count([entry for _, entry in sorted(largest, reverse=True)])
 
 
-def count_groups(store: Store, selection: Selection, outdir: Folder) -> Count:
-    """Walk the groups once."""
-    keys = size = items = 0
-    conflicts: list[str] = []
-    kept: list[KeptGroup] | None = []
-    for group in groups(store, selection):
-        items += 1
-        name, members, group_size = OutputName(group.label), [], 0
-        for path in group.members:
-            keys, group_size = keys + 1, group_size + size_of(store, path)
-            name.see(path)
-            if keys <= KEPT_MEMBERS:
-                members.append(path)
-        size += group_size
-        if keys > KEPT_MEMBERS:
-            kept = None
-        elif kept is not None:
-            kept.append(KeptGroup(name.name, group_size, members))
-        if len(conflicts) < _CONFLICTS_SHOWN and store.exists(outdir.key(name.name)):
-            conflicts.append(str(outdir.key(name.name)))
-    if kept:
-        kept.sort(key=lambda group: group.size, reverse=True)
-    return Count(keys, size, items, conflicts, [], kept)
+def _candidate(store: Store, selection: Selection, entry: Entry, *, marked: bool) -> Candidate:
+    stamp = store.stamp_of(entry.path) if marked else None
+    return Candidate(relative(selection, entry.path), mark_of(stamp.digest) if stamp else b"")
+
+
+def _keep_largest(largest: list[tuple[int, Entry]], entry: Entry) -> None:
+    if len(largest) < LARGEST_FIRST_KEYS:
+        heapq.heappush(largest, (entry.size, entry))
+    elif entry.size > largest[0][0]:
+        heapq.heapreplace(largest, (entry.size, entry))
 
 
 def map_items(store: Store, selection: Selection, count: Count) -> Iterator[Item]:
@@ -113,13 +78,84 @@ def map_items(store: Store, selection: Selection, count: Count) -> Iterator[Item
     started = {entry.path for entry in count.largest}
     for entry in count.largest:
         yield _item(selection, entry)
-    for entry in inputs(store, selection) if count.keys > len(started) else ():
-        if entry.path not in started:
-            yield _item(selection, entry)
+    if count.items > len(started):
+        is_skipped = _skipping(count.skips)
+        for entry in inputs(store, selection):
+            if not is_skipped(relative(selection, entry.path)) and entry.path not in started:
+                yield _item(selection, entry)
 
 
 def _item(selection: Selection, entry: Entry) -> Item:
     return Item(relative(selection, entry.path), entry.path, entry.size, 1, -1)
+
+
+def _skipping(skips: LineFile | None) -> Callable[[str], bool]:
+    """Whether a label is in the file; both come sorted."""
+    lines = iter(skips or ())
+    line = next(lines, None)
+
+    def is_skipped(label: str) -> bool:
+        nonlocal line
+        while line is not None and line < label:
+            line = next(lines, None)
+        return line == label
+
+    return is_skipped
+
+
+def relative(selection: Selection, path: str) -> str:
+    """The path of an input below the selection's folder."""
+    return path[len(selection.folder.path) :]
+
+
+# -- of a merge
+
+
+class _Seen(NamedTuple):
+    """A group that was walked once."""
+
+    keys: int
+    candidate: Candidate
+    kept: KeptGroup
+    """Its first members only, where there are more than may be kept."""
+
+
+def count_groups(store: Store, selection: Selection, judge: Judge, *, marked: bool) -> Count:
+    """Walk the groups once. `marked`: the judge looks for outputs of an earlier run."""
+    tally = Tally(store)
+    kept: list[KeptGroup] | None = []
+    try:
+        for group in groups(store, selection):
+            seen = _look_through(store, group, KEPT_MEMBERS - tally.keys, marked=marked)
+            tally.keys, tally.bytes = tally.keys + seen.keys, tally.bytes + seen.kept.size
+            (verdict,) = judge([seen.candidate])
+            is_to_run = tally.add(group.label, seen.candidate, verdict)
+            if tally.keys > KEPT_MEMBERS:
+                kept = None
+            elif is_to_run and kept is not None:
+                kept.append(seen.kept)
+    except BaseException:
+        tally.close()
+        raise
+    if kept:
+        kept.sort(key=lambda group: group.size, reverse=True)
+    return tally.count(groups=kept)
+
+
+def _look_through(store: Store, group: Group, keep: int, *, marked: bool) -> _Seen:
+    """Its members are read here; the first `keep` of them are kept."""
+    keys = size = 0
+    members: list[str] = []
+    name, mark = OutputName(group.label), GroupMark()
+    for path in group.members:
+        keys, size = keys + 1, size + size_of(store, path)
+        name.see(path)
+        if keys <= keep:
+            members.append(path)
+        stamp = store.stamp_of(path) if marked else None
+        if stamp:
+            mark.see(path, stamp.digest)
+    return _Seen(keys, Candidate(name.name, mark.mark), KeptGroup(name.name, size, members))
 
 
 def group_items(store: Store, selection: Selection, count: Count) -> Iterator[Item]:
@@ -128,46 +164,35 @@ def group_items(store: Store, selection: Selection, count: Count) -> Iterator[It
         for kept in count.groups:
             yield _spool(store, kept.name, kept.members, kept.size)
         return
+    is_skipped = _skipping(count.skips)
     for group in groups(store, selection):
-        yield _spool(store, group.label, group.members)
+        if not is_skipped(group.label):
+            yield _spool(store, group.label, group.members)
 
 
 def _spool(store: Store, label: str, members: Iterable[str], size: int | None = None) -> Item:
     """Write the paths of the members' files to a file without a name. Where `size` is not known
     yet, `label` is what they share and not the name of the output."""
-    fd, offset, keys, found = store.new_file(), 0, 0, 0
-    name, first, lines = OutputName(label), "", bytearray()
+    file, found = LineFile(store, "the list of a group"), 0
+    name, first = OutputName(label), ""
     try:
         for path in members:
             first = first or path
-            keys += 1
             if size is None:
                 name.see(path)
                 found += size_of(store, path)
-            lines += os.fsencode(f"{store.keys_path}/{path}\n")
-            if len(lines) > 1 << 16:
-                offset, lines = _flush(store, fd, offset, lines)
-        _flush(store, fd, offset, lines)
+            file.add(f"{store.keys_path}/{path}")
+        file.flush()
     except BaseException:
-        os.close(fd)
+        file.close()
         raise
-    return Item(name.name, first, found if size is None else size, keys, fd)
-
-
-def _flush(store: Store, fd: int, offset: int, lines: bytearray) -> tuple[int, bytearray]:
-    with store.disk_errors("can not write the list of a group"):
-        write_all(fd, lines, offset)
-    return offset + len(lines), bytearray()
+    return Item(name.name, first, found if size is None else size, file.count, file.fd)
 
 
 def members_of(store: Store, fd: int) -> Iterator[Key]:
     """The keys in a list that `group_items` wrote. Leaves the descriptor's offset at the start."""
-    base = len(os.fsencode(store.keys_path)) + 1
-    with open(fd, "rb", closefd=False) as file:
-        file.seek(0)
-        for line in file:
-            yield Key(os.fsdecode(line[base:-1]))
-    os.lseek(fd, 0, os.SEEK_SET)
+    base = len(store.keys_path) + 1
+    return (Key(line[base:]) for line in read_lines(fd))
 
 
 def size_of(store: Store, path: str) -> int:
@@ -176,8 +201,3 @@ def size_of(store: Store, path: str) -> int:
         return os.stat(f"{store.keys_path}/{path}").st_size
     except OSError:
         return 0
-
-
-def relative(selection: Selection, path: str) -> str:
-    """The path of an input below the selection's folder."""
-    return path[len(selection.folder.path) :]

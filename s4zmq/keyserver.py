@@ -15,6 +15,7 @@ from . import wire
 from .caller import Caller
 from .codec import Body, row_of
 from .errors import (
+    ConnectionLost,
     KeyInvalid,
     NodeBusy,
     ProtocolError,
@@ -22,7 +23,8 @@ from .errors import (
     WrongOwner,
 )
 from .inbox import Inbox
-from .keys import Key, parse_indir, parse_prefix
+from .keys import Key, parse_prefix
+from .ledger import Ledger
 from .limits import (
     BATCH_MAX_BYTES,
     BATCH_MAX_KEYS,
@@ -31,11 +33,11 @@ from .limits import (
     MAX_LISTINGS,
     PAGE_KEYS,
 )
-from .listing import Entry, first_key, paths_below, walk
+from .listing import Entry, paths_below, walk
 from .placement import Roster
 from .sessions import Sessions
 from .sinks import FileTarget, KeyTarget, Target, ValueSink, store_value
-from .store import Store
+from .store import Stamp, Store
 
 _ListingRow = tuple[str, int, int]
 
@@ -49,14 +51,17 @@ class KeyServer:
         roster: Roster,
         inbox: Inbox,
         sessions: Sessions,
+        *,
+        ledger: Ledger,
         file_folder: Callable[[bytes, str], str],
     ) -> None:
         """`file_folder(job, name)`: where a shipped file of a planned job goes; raises RequestError."""
         self._store = store
         self._roster = roster
         self._inbox = inbox
+        self._ledger = ledger
         self._file_folder = file_folder
-        self._listings = Listings(sessions)
+        self._listings = Listings(store.node, sessions)
 
     @property
     def listing_count(self) -> int:
@@ -71,6 +76,11 @@ class KeyServer:
             raise WrongOwner(f"{key} lives on node {owner}, not on {self._store.node}")
         return key
 
+    def require_member(self, node: str) -> None:
+        """Raises ProtocolError for an address that is no node of this cluster."""
+        if node not in self._roster.nodes:
+            raise ProtocolError(f"{node!r:.80} is no node of this cluster")
+
     # -- writing
 
     def on_put(self, put: wire.Put, body: Body, caller: Caller) -> None:
@@ -83,7 +93,8 @@ class KeyServer:
             value = data[offset : offset + size]
             offset += size
             try:
-                store_value(self._store, self._target(name, put.job), value, digest, put.writer)
+                target = self._target(name, put.job)
+                store_value(self._store, target, value, Stamp(size, digest, put.writer))
             except S4Error as error:
                 failures.append(row_of(index, error))
         caller.answer(wire.PutDone(failures))
@@ -169,14 +180,6 @@ class KeyServer:
         """The next page, or the last one again."""
         caller.answer(self._listings.page(request.cursor, request.page))
 
-    def on_occupied(self, request: wire.Occupied, body: Body, caller: Caller) -> None:
-        """Which of these folders hold a key?"""
-        if len(request.prefixes) > BATCH_MAX_KEYS:
-            raise ProtocolError(f"occupied: more than {BATCH_MAX_KEYS} prefixes")
-        prefixes = [parse_indir(prefix).path for prefix in request.prefixes]
-        found = [first_key(self._store, prefix) for prefix in prefixes]
-        caller.answer(wire.OccupiedReply([f"s4://{path}" for path in found if path]))
-
     # -- removing
 
     def on_delete(self, request: wire.Delete, body: Body, caller: Caller) -> None:
@@ -200,6 +203,7 @@ class KeyServer:
         while removed:  # a folder that changes while it is read may hide a name from the reader
             removed = self._delete_once(prefix)
             count += removed
+        self._ledger.forget(prefix)
         caller.answer(wire.Deleted(count, []))
 
     def _delete_once(self, prefix: str) -> int:
@@ -229,7 +233,8 @@ class _Cursor:
 class Listings:
     """Listings under way. A cursor ends when its last page is given."""
 
-    def __init__(self, sessions: Sessions) -> None:
+    def __init__(self, node: str, sessions: Sessions) -> None:
+        self._node = node
         self._sessions = sessions
         self._cursors: dict[int, _Cursor] = {}
         self._numbers = itertools.count(1)
@@ -248,10 +253,14 @@ class Listings:
         return cursor.page
 
     def page(self, number: int, index: int) -> wire.Page:
-        """Page `index` (0 was the first) of a cursor. Raises ProtocolError for a page long gone."""
+        """Page `index` (0 was the first) of a cursor. Raises ConnectionLost for one that is not known
+        (any more), ProtocolError for a page long gone."""
         cursor = self._cursors.get(number)
         if cursor is None:
-            raise ProtocolError("this listing has ended: start it again")
+            raise ConnectionLost(
+                f"node {self._node} has lost this listing: it was restarted, or did not hear of the client"
+                " for too long; try again"
+            )
         with cursor.lock:
             if index == cursor.number + 1:
                 rows = _rows(cursor.entries)

@@ -112,7 +112,7 @@ PARCEL_MAX_FILES = 2000
 """Outputs that one OFFER of a shuffle announces; a task with more sends several."""
 
 VERIFIED_KEYS = 65_536
-"""Keys of which a node remembers that their checksum was right (about 10 MB)."""
+"""Keys of which a node remembers that their checksum was right (about 13 MB)."""
 
 SORT_RUN_KEYS = 50_000
 """Names sorted in memory at once; longer lists are sorted by merging runs on disk."""

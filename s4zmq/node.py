@@ -29,9 +29,12 @@ from .codec import Body
 from .courier import Courier
 from .errors import Cancelled, InternalError, NodeBusy, ProtocolError, QueueFull, S4Error, WrongRoster
 from .evals import Evals
+from .fates import Fates, Resolver
 from .inbox import Inbox
+from .indoubt import InDoubt
 from .jobs import Jobs
 from .keyserver import KeyServer
+from .ledger import Ledger
 from .limits import (
     BATCH_MAX_BYTES,
     DRAIN_S,
@@ -43,11 +46,13 @@ from .limits import (
 )
 from .mailbox import Mailbox
 from .memory import release_freed_buffers
+from .outputs import Outputs
 from .outstanding import Outstanding
 from .placement import Roster
 from .processes import Registry
 from .sessions import Sessions
 from .shell import Shell
+from .shipment import Dock
 from .shuffle import Shuffle
 from .staging import Staging
 from .store import Store
@@ -57,6 +62,7 @@ log = logging.getLogger(__name__)
 
 _STOPPING_S = 3.0
 _RECEIVE_AT_ONCE = 256
+_TAKEN_WHILE_DRAINING = (wire.Commit, wire.Abort, wire.Settle, wire.Fates)
 Handler = Callable[[Any, Body, Caller], None]
 
 
@@ -101,10 +107,26 @@ class Node:
         self._sessions = sessions = Sessions()
         host = options.address.rpartition(":")[0]
         self._inbox = Inbox(self._context, host, options.data_port, sessions)
-        self._keys = KeyServer(store, roster, self._inbox, sessions, self._file_folder)
-        self._staging = Staging(store, self._keys, self._inbox, sessions, self._later)
-        self._shuffle = Shuffle(lambda: Courier(roster, self._context), options.address, self._staging)
-        shop = Workshop(options.address, roster, store, shell, self._shuffle)
+        with store.disk_errors("can not read what earlier runs have left"):
+            ledger, in_doubt = Ledger(store.root, roster), InDoubt(store.root)
+        self._keys = KeyServer(
+            store, roster, self._inbox, sessions, ledger=ledger, file_folder=self._file_folder
+        )
+        self._outputs, self._in_doubt = Outputs(store), in_doubt
+        self._staging = Staging(
+            store,
+            self._keys,
+            self._inbox,
+            sessions,
+            in_doubt=in_doubt,
+            outputs=self._outputs,
+            later=self._later,
+        )
+        self._fates = Fates(ledger)
+        resolver = Resolver(options.address, in_doubt, self._fates, self._staging)
+        self._shuffle = Shuffle(lambda: Courier(roster, self._context), options.address, resolver)
+        dock = Dock(self._shuffle, self._staging, self._fates)
+        shop = Workshop(options.address, roster, store, shell, dock, self._outputs, ledger)
         self._jobs = Jobs(shop, options.commands, sessions, self._later)
         self._evals = Evals(store, shell, self._keys, sessions)
         self._quick: Mapping[type, Handler] = self._quick_handlers()
@@ -130,7 +152,6 @@ class Node:
             wire.Fetch: self._keys.on_fetch,
             wire.List: self._keys.on_list,
             wire.More: self._keys.on_more,
-            wire.Occupied: self._keys.on_occupied,
             wire.Delete: self._keys.on_delete,
             wire.DeleteBelow: self._keys.on_delete_below,
             wire.Eval: self._evals.on_eval,
@@ -140,6 +161,9 @@ class Node:
             wire.Commit: self._staging.on_commit,
             wire.Abort: self._staging.on_abort,
             wire.Settle: self._staging.on_settle,
+            wire.Fates: self._fates.on_fates,
+            wire.Census: self._outputs.on_census,
+            wire.Clear: self._outputs.on_clear,
         }
 
     # -- the loop
@@ -202,7 +226,7 @@ class Node:
         token = (caller.identity, caller.id)
         if token in self._requests:
             return  # sent again, but the first one had arrived
-        if self._drain_until and not isinstance(message, (wire.Commit, wire.Abort, wire.Settle)):
+        if self._drain_until and not isinstance(message, _TAKEN_WHILE_DRAINING):
             raise NodeBusy(f"node {self.address} is shutting down")
         if len(self._requests) >= MAX_REQUESTS or self._queued_bytes > MAX_QUEUED_BYTES:
             raise QueueFull(f"node {self.address} has too much to do: try again")
@@ -311,6 +335,7 @@ class Node:
             "evals": len(self._evals),
             "commands": self._registry.running,
             "staged": len(self._staging),
+            "in-doubt": len(self._in_doubt),
             "shuffle": len(self._shuffle),
         }
 

@@ -1,12 +1,14 @@
-"""What a person reads on stdout: listings in the form of `aws s3 ls`, and raw bytes."""
+"""What a person reads on stdout: listings in the form of `aws s3 ls`, dry runs, and raw bytes."""
 
 from __future__ import annotations
 
 import os
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from itertools import starmap
 
+from . import wire
 from .client import Row
 from .codec import Body
 
@@ -36,6 +38,47 @@ def _line(name: str, size: int, mtime_ns: int) -> str:
         return f"{'PRE':>30} {name}\n"
     stamp = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(mtime_ns // 10**9))
     return f"{stamp} {size:>10} {name}\n"
+
+
+def print_rehearsal(plan: wire.Plan, planned: Mapping[str, wire.Planned]) -> None:
+    """What a job would do on each node, in the order of the roster."""
+    rows = [
+        ("node", "keys", "bytes", "complete", "commands", "outputs"),
+        *(_rehearsed(plan, node, reply) for node, reply in planned.items()),
+        _rehearsed(plan, "all", _sum(planned.values())),
+    ]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = [f"{plan.kind} {plan.inputs} {plan.outdir}: nothing is run or changed"]
+    for node, *numbers in rows:
+        cells = starmap(str.rjust, zip(numbers, widths[1:], strict=True))
+        lines.append("  ".join((node.ljust(widths[0]), *cells)))
+    lines.append(_skew(plan, planned))
+    print("\n".join(f"dry run: {line}" for line in lines), flush=True)
+
+
+def _sum(planned: Iterable[wire.Planned]) -> wire.Planned:
+    keys, size, commands, complete = (sum(c) for c in zip(*(reply[:4] for reply in planned), strict=True))
+    return wire.Planned(keys, size, commands, complete, [])
+
+
+def _rehearsed(plan: wire.Plan, node: str, planned: wire.Planned) -> tuple[str, ...]:
+    keys, size, commands, complete, _ = planned
+    outputs = "?" if plan.kind == "map-to-n" else f"{commands + complete:,}"
+    return (node, f"{keys:,}", f"{size:,}", f"{complete:,}", f"{commands:,}", outputs)
+
+
+def _skew(plan: wire.Plan, planned: Mapping[str, wire.Planned]) -> str:
+    """How uneven the work and the outputs are."""
+    sizes = [reply.bytes for reply in planned.values()]
+    counts = [reply.commands + reply.complete for reply in planned.values()]
+    work = f"of the bytes the busiest node has {_times_mean(sizes):.2f} times the mean"
+    if plan.kind == "map-to-n":
+        return f"skew: {work}; where the outputs go their names will tell"
+    return f"skew: {work}, of the outputs {_times_mean(counts):.2f} times; outputs stay with their inputs"
+
+
+def _times_mean(numbers: list[int]) -> float:
+    return max(numbers) * len(numbers) / sum(numbers) if sum(numbers) else 1.0
 
 
 def write_all(fd: int, data: Body) -> None:

@@ -2,24 +2,25 @@
 
 First every node plans, so that a missing input or a conflict anywhere is an error before any command
 runs; then scripts are shipped; then all nodes run. The client holds counts only. Prints nothing.
+
+A run that resumes an earlier one says so in the plan: the nodes know what of it is done.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
-from itertools import islice
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from . import wire
+from .checksum import digest_of_file
 from .client import Client, nothing_below, raise_first
 from .codec import Body, error_of
 from .commandtext import check_command
-from .errors import Cancelled, CommandFailed, KeyExists, LocalFileError, S4Error
+from .errors import Cancelled, CommandFailed, KeyExists, LocalFileError, S4Error, map_errors
 from .keys import Selection, parse_indir, show
+from .localfiles import open_to_read
 from .puts import Item, Putter
-
-_CHECKED_AT_ONCE = 100
 
 
 class JobOptions(NamedTuple):
@@ -31,6 +32,8 @@ class JobOptions(NamedTuple):
     jobs: int = 0
     """Commands at once per node; 0: the node's own number."""
     keep_going: bool = False
+    resume: bool = False
+    """Finish an earlier run of the same kind, inputs, outdir, command and files."""
     files: Sequence[str] = ()
     """Local paths of files that are shipped with the job."""
 
@@ -47,39 +50,53 @@ class Summary(NamedTuple):
     outputs: int
 
 
-def run_job(
-    client: Client,
-    kind: str,
-    indir: str,
-    outdir: str,
-    command: str,
-    *,
-    options: JobOptions = JobOptions(),
-) -> Summary:
-    """Run `kind` (map, map-to-n or map-from-n) to its end. Raises the first failure, after all
-    nodes have ended the job."""
-    check_command(command)
-    selection, target = Selection.parse(indir), parse_indir(outdir)
-    selection.matcher()  # a bad glob is told before any node is asked
-    shipped = {_shipped_name(path): path for path in options.files}
-    if len(shipped) < len(options.files):
-        raise LocalFileError("two files given with --file have the same name")
-    plan = wire.Plan(
-        os.urandom(16),
-        kind,
-        str(selection),
-        str(target),
-        command,
-        list(shipped),
-        options.retries,
-        options.timeout_s,
-        options.jobs,
-        options.keep_going,
-    )
+class Job(NamedTuple):
+    """What the three maps do to what. Made by `parse`, which checks all that needs no node."""
+
+    plan: wire.Plan
+    selection: Selection
+    shipped: Mapping[str, str]
+    """Local paths of shipped files by their names."""
+
+    @classmethod
+    def parse(cls, kind: str, indir: str, outdir: str, command: str, options: JobOptions) -> Job:
+        """`kind` is map, map-to-n or map-from-n. Raises KeyInvalid, RequestError or LocalFileError."""
+        check_command(command)
+        selection, target = Selection.parse(indir), parse_indir(outdir)
+        selection.matcher()  # a bad glob is told before any node is asked
+        shipped = {_shipped_name(path): path for path in options.files}
+        if len(shipped) < len(options.files):
+            raise LocalFileError("two files given with --file have the same name")
+        plan = wire.Plan(
+            os.urandom(16),
+            kind,
+            str(selection),
+            str(target),
+            command,
+            [(name, _digest_of(path)) for name, path in shipped.items()],
+            options.retries,
+            options.timeout_s,
+            options.jobs,
+            options.keep_going,
+            options.resume,
+            dry_run=False,
+        )
+        return cls(plan, selection, shipped)
+
+
+def run_job(client: Client, job: Job) -> Summary:
+    """Run it to its end. Raises the first failure, after all nodes have ended the job."""
     client.holds_work()
-    _plan(client, plan, selection, target.path)
-    _ship(client, plan.job, shipped)
-    return _Running(client, plan).run()
+    _plan(client, job)
+    _ship(client, job.plan.job, job.shipped)
+    return _Running(client, job.plan).run()
+
+
+def rehearse(client: Client, job: Job) -> Mapping[str, wire.Planned]:
+    """What each node would do, in the order of the roster; changes nothing. Raises what `run_job`
+    would raise before any command runs."""
+    client.holds_work()
+    return _plan(client, job._replace(plan=job.plan._replace(dry_run=True)))
 
 
 def _shipped_name(path: str) -> str:
@@ -94,38 +111,32 @@ def _shipped_name(path: str) -> str:
     return name
 
 
-def _plan(client: Client, plan: wire.Plan, selection: Selection, outdir: str) -> None:
+def _digest_of(path: str) -> bytes:
+    fd = open_to_read(path)
+    try:
+        with map_errors({OSError: LocalFileError}, f"can not read {show(path)}"):
+            return digest_of_file(fd)[1]
+    finally:
+        os.close(fd)
+
+
+def _plan(client: Client, job: Job) -> Mapping[str, wire.Planned]:
     """Raises KeyNotFound where nothing is selected, KeyExists where an output is in the way."""
-    replies = client.courier.ask_each({node: plan for node in client.roster.nodes}, resend=False)
-    planned = [reply for reply, _ in replies.values()]
-    if not sum(reply.keys for reply in planned):
-        raise nothing_below(selection)
-    conflicts = [key for reply in planned for key in reply.conflicts]
-    if plan.kind == "map-to-n" and any(reply.outdir_used for reply in planned):
-        conflicts = list(_occupied(client, selection, outdir))
+    replies = client.courier.ask_each({node: job.plan for node in client.roster.nodes}, resend=False)
+    planned = {node: replies[node][0] for node in client.roster.nodes}
+    if not sum(reply.keys for reply in planned.values()):
+        raise nothing_below(job.selection)
+    conflicts = [key for reply in planned.values() for key in reply.conflicts]
     if conflicts:
+        whose = " and was not made by this run" if job.plan.resume else ""
         raise KeyExists(
-            f"{min(conflicts)} already exists, so no command was run: remove what is in"
-            f" s4://{outdir}, or name another folder"
+            f"{min(conflicts)} already exists{whose}, so no command was run: remove what is in"
+            f" {job.plan.outdir}, or name another folder"
         )
+    return planned
 
 
-def _occupied(client: Client, selection: Selection, outdir: str) -> Iterator[str]:
-    """The first keys below `OUTDIR/<path of K>/` of any input K, on any node."""
-    matcher, base = selection.matcher(), len(selection.folder.path)
-    paths = (
-        path[base:]
-        for path, _, _ in client.list_keys(selection.folder.path, recursive=True)
-        if not matcher or matcher.fullmatch(path, base)
-    )
-    while some := [f"s4://{outdir}{path}/" for path in islice(paths, _CHECKED_AT_ONCE)]:
-        for reply in client.courier.ask_all(wire.Occupied(some)).values():
-            if reply.keys:
-                yield from reply.keys
-                return
-
-
-def _ship(client: Client, job: bytes, shipped: dict[str, str]) -> None:
+def _ship(client: Client, job: bytes, shipped: Mapping[str, str]) -> None:
     putter = Putter(client, job=job)
     putter.put_all(Item(path, name, node) for name, path in shipped.items() for node in client.roster.nodes)
 

@@ -1,16 +1,8 @@
-"""The sending side of map-to-n: outputs to their owners, and the barrier before they become visible.
+"""This node's connections to its peers, and waiting for what they answer.
 
-One thread owns the sockets to the peers. A task's thread hands it parcels and waits; many parcels of
-many tasks are in flight to each peer over one connection. A small parcel travels inside its Offer,
-in one round trip; a large one as chunks with credit, where small files share a chunk.
-
-    task's thread              this thread                   peer
-    send(parcel) ------------> OFFER ----------------------> staged, hidden
-                               CHUNK ... LAST =============>
-    commit(): barrier <------- STAGED <---------------------
-              local commit
-              ---------------> COMMIT to every peer -------> visible
-              <--------------- OK from all; SETTLE --------> forgotten
+One thread owns the sockets. Other threads hand it requests and wait: many requests of many tasks are
+in flight to each peer over one connection. It also asks on about tasks that are in doubt here, and
+goes on telling a peer that did not hear it that a task was aborted.
 """
 
 from __future__ import annotations
@@ -19,35 +11,23 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from . import wire
-from .checksum import digest_of
 from .codec import Body
 from .courier import Courier, unreachable
 from .errors import Cancelled, NodeUnreachable, S4Error
-from .keys import Key
-from .limits import PARCEL_INLINE_BYTES, REQUEST_WINDOW
+from .fates import Resolver
+from .limits import REQUEST_WINDOW
 from .mailbox import Mailbox
 from .shell import Switch
-from .staging import Staging
 from .streams import FilesSource, Upload
 
 log = logging.getLogger(__name__)
 
 _UNDONE_REMEMBERED = 10_000
 _ASK_AGAIN_S = 1.0
-_PARCELS_A_TASK = 8
-"""Parcels of one task that wait or are in flight; its thread pauses beyond that."""
-
-
-class Output(NamedTuple):
-    """One file that a command made."""
-
-    key: Key
-    path: str
-    size: int
 
 
 class _Job(NamedTuple):
@@ -63,11 +43,11 @@ class _Job(NamedTuple):
 class Shuffle(threading.Thread):
     """This node's connections to its peers."""
 
-    def __init__(self, make_courier: Callable[[], Courier], node: str, staging: Staging) -> None:
+    def __init__(self, make_courier: Callable[[], Courier], node: str, resolver: Resolver) -> None:
         """`make_courier` is called in the thread: sockets belong to one thread."""
         super().__init__(name="shuffle", daemon=True)
         self.node = node
-        self.staging = staging
+        self._resolver = resolver
         self._make_courier = make_courier
         self._inbox: Mailbox[_Job | None] = Mailbox()
         self._queues: dict[str, deque[_Job]] = {}
@@ -105,6 +85,7 @@ class Shuffle(threading.Thread):
                     upload.pump()
                 self._uploads = [upload for upload in self._uploads if not upload.is_over]
                 self._ask_again(courier)
+                self._ask_for_fates(courier)
         except Exception:
             log.exception("the shuffle's thread ended")
             raise
@@ -116,6 +97,10 @@ class Shuffle(threading.Thread):
         while self._undone and self._undone[0][0] <= time.monotonic():
             _, node, abort = self._undone.popleft()
             courier.request(node, abort, self._note_if_undone(node, abort))
+
+    def _ask_for_fates(self, courier: Courier) -> None:
+        for sender, fates in self._resolver.due(time.monotonic()):
+            courier.request(sender, fates, self._resolver.taking(sender, fates))
 
     def _note_if_undone(self, node: str, abort: wire.Abort) -> Callable[[Any, Body], None]:
         def on_reply(reply: Any, _: Body) -> None:
@@ -157,49 +142,34 @@ class Shuffle(threading.Thread):
             upload.start(job.message)
 
 
-class Shipment:
-    """All outputs of one task on their way to their owners. Used by the task's thread."""
+class Errand:
+    """Requests to peers that one thread sends, and waits for together."""
 
-    def __init__(self, shuffle: Shuffle, task: bytes, cancel: Switch) -> None:
+    def __init__(self, shuffle: Shuffle, cancel: Switch) -> None:
         self._shuffle = shuffle
-        self._staging = shuffle.staging
-        self._task = task
         self._cancel = cancel
         self._changed = threading.Condition()
         self._waiting = 0
         self._error: S4Error | None = None
-        self._parcels: dict[str, int] = {}
-        """Parcels sent so far, by owner."""
 
-    def send(self, owner: str, outputs: Sequence[Output]) -> None:
-        """Stage a parcel on its owner; returns before it is there. Raises the task's first error.
+    def post(
+        self,
+        node: str,
+        message: Any,
+        body: Body = b"",
+        source: FilesSource | None = None,
+        take: Callable[[Any], None] = lambda _: None,
+    ) -> None:
+        """Send; returns at once. `take` gets the reply, in the shuffle's thread, if it is no error."""
 
-        The files must stand until `commit` or `abort` has returned.
-        """
-        number = self._parcels.get(owner, 0)
-        self._parcels[owner] = number + 1
-        if owner == self._shuffle.node:
-            self._staging.stage_local(self._task, number, outputs)
-        else:
-            self._wait_for(_PARCELS_A_TASK - 1)
-            self._post(owner, *self._offer(number, outputs))
+        def on_end(reply: Any) -> None:
+            if not isinstance(reply, S4Error):
+                take(reply)
+            self._on_end(reply)
 
-    def _offer(self, number: int, outputs: Sequence[Output]) -> tuple[Any, Body, FilesSource | None]:
-        entries = [(str(output.key), output.size) for output in outputs]
-        if sum(output.size for output in outputs) > PARCEL_INLINE_BYTES:
-            source = FilesSource([o.path for o in outputs], [o.size for o in outputs])
-            return wire.Offer(self._task, number, entries, [], False), b"", source
-        values = []
-        for output in outputs:
-            with open(output.path, "rb", buffering=0) as file:
-                values.append(file.read(output.size))
-        digests = [digest_of(value) for value in values]
-        return wire.Offer(self._task, number, entries, digests, True), b"".join(values), None
-
-    def _post(self, owner: str, message: Any, body: Body = b"", source: FilesSource | None = None) -> None:
         with self._changed:
             self._waiting += 1
-        self._shuffle.post(_Job(owner, message, body, source, self._on_end))
+        self._shuffle.post(_Job(node, message, body, source, on_end))
 
     def _on_end(self, reply: Any) -> None:
         with self._changed:
@@ -208,17 +178,16 @@ class Shipment:
                 self._error = reply
             self._changed.notify()
 
-    def _wait_for(self, at_most: int) -> None:
-        """Until at most so many requests of the task are out. Raises its first error, or Cancelled."""
+    def wait(self, at_most: int = 0) -> None:
+        """Until at most so many requests are out. Raises the first error, or Cancelled."""
         with self._cancel.heard_by(self._wake), self._changed:
             self._changed.wait_for(lambda: self._waiting <= at_most or self._error or self._cancel.is_on)
         if self._cancel.is_on:
             raise Cancelled("the job was ended")
         self._raise_error()
 
-    def _wait_for_all(self) -> None:
-        """Until all have answered, whatever becomes of the job: the task's fate is decided. Raises
-        its first error."""
+    def wait_for_all(self) -> None:
+        """Until all have answered, whatever becomes of the job. Raises the first error."""
         with self._changed:
             self._changed.wait_for(lambda: self._waiting == 0)
         self._raise_error()
@@ -230,31 +199,3 @@ class Shipment:
     def _wake(self) -> None:
         with self._changed:
             self._changed.notify()
-
-    def commit(self) -> None:
-        """The barrier, then visible everywhere. Raises, with nothing visible, if any node refuses."""
-        self._wait_for(0)
-        for owner, count in self._parcels.items():
-            if owner == self._shuffle.node:
-                self._staging.commit(self._task, count)
-        for owner, count in self._parcels.items():
-            if owner != self._shuffle.node:
-                self._post(owner, wire.Commit(self._task, count))
-        self._wait_for_all()
-        self._staging.settle(self._task)
-        for owner in self._parcels:
-            if owner != self._shuffle.node:  # nobody waits for the answer
-                self._shuffle.post(_Job(owner, wire.Settle(self._task), b"", None, lambda _: None))
-
-    def abort(self) -> None:
-        """Undo on every node; waits until each has answered or is unreachable. Never raises."""
-        self._error = None
-        for owner in self._parcels:
-            if owner == self._shuffle.node:
-                self._staging.abort(self._task)
-            else:
-                self._post(owner, wire.Abort(self._task))
-        try:
-            self._wait_for_all()
-        except S4Error as error:
-            log.warning("a task could not be undone everywhere: %s", error)

@@ -95,14 +95,14 @@ class ValueSink:
             os.close(fd)
 
 
-def store_value(store: Store, target: Target, data: memoryview, digest: bytes, writer: bytes) -> None:
+def store_value(store: Store, target: Target, data: memoryview, stamp: Stamp) -> None:
     """Publish a small value that came whole. Raises ChecksumMismatch, KeyExists, NoSpace."""
-    if len(digest) != DIGEST_BYTES or digest_of(data) != digest:
+    if len(stamp.digest) != DIGEST_BYTES or digest_of(data) != stamp.digest:
         raise ChecksumMismatch(f"{target} was damaged on its way to node {store.node}")
     fd = store.new_file()
     try:
         with store.disk_errors(f"can not write {target}"):
             write_all(fd, data, 0)
-        target.publish(fd, Stamp(len(data), digest, writer))
+        target.publish(fd, stamp)
     finally:
         os.close(fd)

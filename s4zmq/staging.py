@@ -6,7 +6,8 @@
 
 A task stands on several nodes. Its sender commits it on all of them when every parcel is staged
 everywhere, settles it when all have committed, and aborts it when one refuses: then what was made
-visible for it is removed again. A task whose sender has gone is aborted, unless it has committed.
+visible for it is removed again. A task whose sender has gone is aborted, unless it has begun to
+commit: then it is in doubt, also over a restart, until its sender says what has become of it.
 """
 
 from __future__ import annotations
@@ -15,17 +16,20 @@ import os
 import shutil
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-from . import wire
+from . import points, wire
 from .caller import Caller
 from .checksum import DIGEST_BYTES, digest_of, digest_of_file, new_digest
 from .codec import Body
-from .errors import Cancelled, ChecksumMismatch, KeyExists, KeyNotFound, ProtocolError
+from .errors import Cancelled, ChecksumMismatch, ConnectionLost, KeyExists, ProtocolError
 from .inbox import Inbox
+from .indoubt import Doubt, InDoubt
 from .keys import Key
 from .keyserver import KeyServer
 from .limits import CHUNK_BYTES, PARCEL_INLINE_BYTES, PARCEL_MAX_FILES
+from .outputs import Outputs
+from .recipes import FINGERPRINT_BYTES
 from .scratch import staged_folder
 from .sessions import Sessions
 from .sinks import KeyTarget, store_value
@@ -37,11 +41,29 @@ from .trees import remove_tree
 _ABORTED_REMEMBERED = 10_000
 
 
+class Group(NamedTuple):
+    """What all outputs of one task have in common."""
+
+    task: bytes
+    folder: str
+    """Path of the folder that all of them are in, with its slash."""
+
+    origin: bytes
+
+    @classmethod
+    def of(cls, task: bytes, keys: Sequence[Key], origin: bytes) -> Group:
+        """Raises ProtocolError where the keys are in several folders."""
+        folders = {key.path[: -len(key.name)] for key in keys}
+        if len(folders) != 1:
+            raise ProtocolError("the outputs of one task belong in one folder")
+        return cls(task, folders.pop(), origin)
+
+
 class _Task:
-    def __init__(self, session: bytes, spool: Spool) -> None:
+    def __init__(self, session: bytes, spool: Spool, group: Group) -> None:
         self.session = session
         self.spool = spool
-        self.committed = False
+        self.group = group
         self.aborted = False
         self.has_folder = False
         self.lock = threading.Lock()
@@ -56,14 +78,19 @@ class Staging:
         keys: KeyServer,
         inbox: Inbox,
         sessions: Sessions,
+        *,
+        in_doubt: InDoubt,
+        outputs: Outputs,
         later: Callable[..., Any],
     ) -> None:
-        """`later(function, argument)` runs disk work on another thread."""
+        self._in_doubt = in_doubt
+        self._outputs = outputs
         self._store = store
         self._keys = keys
         self._inbox = inbox
         self._sessions = sessions
-        self._later = later
+        self.later = later
+        """Runs disk work on another thread."""
         self._lock = threading.Lock()
         self._tasks: dict[bytes, _Task] = {}
         self._aborted: dict[bytes, None] = {}
@@ -84,7 +111,8 @@ class Staging:
         for key in keys:
             self._require_free(key)
         self._store.require_space(sum(sizes), f"a parcel of {len(keys)} outputs")
-        task = self._require(offer.task, caller.session, with_folder=max(sizes) > PARCEL_INLINE_BYTES)
+        group = Group.of(offer.task, keys, offer.origin)
+        task = self._require(group, caller.session, with_folder=max(sizes) > PARCEL_INLINE_BYTES)
         if offer.parcel in task.spool.parcels:
             caller.answer(wire.Staged())  # sent again: the first answer was lost
         elif offer.inline:
@@ -120,7 +148,8 @@ class Staging:
 
     def on_commit(self, commit: wire.Commit, body: Body, caller: Caller) -> None:
         """Make a task visible here."""
-        self.commit(commit.task, commit.parcels)
+        self._keys.require_member(commit.sender)
+        self.commit(commit.task, commit.parcels, commit.sender)
         caller.answer(wire.Ok())
 
     def on_abort(self, abort: wire.Abort, body: Body, caller: Caller) -> None:
@@ -139,16 +168,19 @@ class Staging:
 
     # -- one task
 
-    def _require(self, id: bytes, session: bytes, *, with_folder: bool) -> _Task:
-        """Get or make a task."""
+    def _require(self, group: Group, session: bytes, *, with_folder: bool) -> _Task:
+        """Get or make a task. Raises ProtocolError for one whose outputs have nothing in common."""
+        id = group.task
         with self._lock:
             if id in self._aborted:
                 raise Cancelled("the task was aborted")  # the offer was overtaken by the abort
             task = self._tasks.get(id)
             if task is None:
                 if session:
-                    self._sessions.own(session, id, lambda: self._later(self._on_sender_gone, id))
-                task = self._tasks[id] = _Task(session, Spool(self._store))
+                    self._sessions.own(session, id, lambda: self.later(self._on_sender_gone, id))
+                task = self._tasks[id] = _Task(session, Spool(self._store), group)
+            if task.group != group:
+                raise ProtocolError("the outputs of one task belong in one folder")
             if with_folder and not task.has_folder:
                 with self._store.disk_errors("can not make a folder for staged outputs"):
                     os.makedirs(staged_folder(self._store, id), exist_ok=True)
@@ -156,17 +188,24 @@ class Staging:
             return task
 
     def _on_sender_gone(self, id: bytes) -> None:
+        """One that has begun to commit stays in doubt; what was staged of it is of no use any more."""
         task = self._tasks.get(id)
-        if task:
-            self.settle(id) if task.committed else self.abort(id)
+        if task is None:
+            return
+        with task.lock:  # a commit that comes now must not be told to have succeeded
+            task.aborted = self._in_doubt.of(id) is None
+        if task.aborted:
+            self.abort(id)
+        elif self._tasks.pop(id, None):
+            self._release(id, task)
 
-    def stage_local(self, id: bytes, parcel: int, outputs: Sequence[tuple[Key, str, int]]) -> None:
+    def stage_local(self, group: Group, parcel: int, outputs: Sequence[tuple[Key, str, int]]) -> None:
         """Outputs (key, path, size) made on this node. They stay where they are, so the command's
         folder must stand until the task has ended."""
-        self._require(id, b"", with_folder=False)
-        self._staged(id, parcel, [self._look_at(id, *output) for output in outputs])
+        self._require(group, b"", with_folder=False)
+        self._staged(group.task, parcel, [self._look_at(group, *output) for output in outputs])
 
-    def _look_at(self, id: bytes, key: Key, path: str, size: int) -> Row:
+    def _look_at(self, group: Group, key: Key, path: str, size: int) -> Row:
         self._require_free(key)
         with self._store.disk_errors(f"can not stage {key}"):
             fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
@@ -175,15 +214,15 @@ class Staging:
                 if found != size:
                     raise ChecksumMismatch(f"{key} changed after its command had ended")
                 if os.fstat(fd).st_nlink > 1:
-                    path = self._copy(id, fd, digest)
+                    path = self._copy(group, fd)
             finally:
                 os.close(fd)
         return Row(key, size, digest, path)
 
-    def _copy(self, id: bytes, fd: int, digest: bytes) -> str:
+    def _copy(self, group: Group, fd: int) -> str:
         """A file with other names is copied: its bytes may be another output's, or a stranger's."""
-        self._require(id, b"", with_folder=True)
-        folder = staged_folder(self._store, id)
+        self._require(group, b"", with_folder=True)
+        folder = staged_folder(self._store, group.task)
         path = f"{folder}/copy.{len(os.listdir(folder))}"
         with open(fd, "rb", closefd=False) as source, open(path, "xb") as target:
             source.seek(0)
@@ -197,31 +236,44 @@ class Staging:
             remove_tree(staged_folder(self._store, id))
             raise Cancelled("the task was aborted")
         task.spool.add(parcel, rows)
+        points.reach("staging.staged")
 
-    def commit(self, id: bytes, parcels: int) -> None:
-        """Give every staged output its name. May be repeated. Raises KeyExists for a race lost."""
+    def commit(self, id: bytes, parcels: int, sender: str) -> None:
+        """Give every staged output its name; in doubt until `settle` or `abort`. May be repeated.
+
+        Raises KeyExists for a race lost, and ConnectionLost for a task that is not staged here.
+        """
         task = self._tasks.get(id)
         if task is None or task.spool.parcels != set(range(parcels)):
-            raise Cancelled("a commit of a task that is not staged here: its sender was away too long")
+            raise ConnectionLost(
+                f"node {self._store.node} has lost what was staged there: it was restarted, or did not"
+                " hear of the sender for too long; try again"
+            )
         with task.lock, self._store.disk_errors("can not publish staged outputs"):
             if task.aborted:
                 raise Cancelled("the task was aborted")
-            task.committed = True
+            self._in_doubt.begin(
+                Doubt(id, sender, task.group.origin[:FINGERPRINT_BYTES], task.group.folder)
+            )
+            points.reach("staging.committing")
             for parcel in range(parcels):
                 for row in task.spool.rows(parcel):
-                    self._publish(row, id, task.spool)
+                    self._publish(row, task)
+                    points.reach("staging.linked")
+        points.reach("staging.committed")
 
-    def _publish(self, row: Row, id: bytes, spool: Spool) -> None:
+    def _publish(self, row: Row, task: _Task) -> None:
+        stamp = Stamp(row.size, row.digest, task.group.task, task.group.origin)
         if isinstance(row.place, int):
-            value = memoryview(spool.read(row.size, row.place))
-            store_value(self._store, KeyTarget(self._store, row.key), value, row.digest, id)
+            value = memoryview(task.spool.read(row.size, row.place))
+            store_value(self._store, KeyTarget(self._store, row.key), value, stamp)
             return
         try:
             fd = os.open(row.place, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
         except FileNotFoundError:
             return  # a repeated commit: this one has its name already
         try:
-            self._store.commit(fd, row.key, Stamp(row.size, row.digest, id), row.place)
+            self._store.commit(fd, row.key, stamp, row.place)
         finally:
             os.close(fd)
 
@@ -233,25 +285,24 @@ class Staging:
                 self._aborted.pop(next(iter(self._aborted)))
             task = self._tasks.pop(id, None)
         if task is None:
+            self._undo(id)
             return
         with task.lock:
             task.aborted = True
-            for parcel in task.spool.parcels if task.committed else ():
-                for row in task.spool.rows(parcel):
-                    self._unpublish(row.key, id)
+            self._undo(id)
         self._release(id, task)
 
-    def _unpublish(self, key: Key, id: bytes) -> None:
-        try:
-            fd, stamp = self._store.open(key)
-        except (KeyNotFound, ChecksumMismatch):
-            return
-        os.close(fd)
-        if stamp.writer == id:
-            self._store.delete(key)
+    def _undo(self, id: bytes) -> None:
+        doubt = self._in_doubt.of(id)
+        if doubt:
+            points.reach("staging.undoing")
+            self._outputs.undo(doubt.folder, id)
+            self._in_doubt.end(id)
 
     def settle(self, id: bytes) -> None:
-        """Forget a task that has committed."""
+        """Forget a task that has committed everywhere."""
+        points.reach("staging.settling")
+        self._in_doubt.end(id)
         task = self._tasks.pop(id, None)
         if task:
             self._release(id, task)

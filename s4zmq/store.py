@@ -26,6 +26,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from . import points
 from .checksum import digest_of_file
 from .errors import (
     ChecksumMismatch,
@@ -38,10 +39,12 @@ from .errors import (
 )
 from .keys import Key
 from .limits import VERIFIED_KEYS
+from .recipes import NO_ORIGIN
 
 XATTR = "user.s4zmq"
-_STAMP = struct.Struct("!B16s16sQ")
-_STAMP_VERSION = 1
+_STAMP = struct.Struct("!B16s16sQ16s")
+_STAMP_VERSION = 2
+_STAMP_WITHOUT_ORIGIN = struct.Struct("!B16s16sQ")
 _LINK_TRIES = 100
 
 
@@ -57,9 +60,24 @@ class Stamp(NamedTuple):
     writer: bytes
     """16 bytes that name the request or task that made it: its own retry is no conflict."""
 
+    origin: bytes = NO_ORIGIN
+    """16 bytes that name what a job made it from, see `recipes`."""
+
     def pack(self) -> bytes:
-        """41 bytes: version 1, digest 16, writer 16, size 8."""
-        return _STAMP.pack(_STAMP_VERSION, self.digest, self.writer, self.size)
+        """57 bytes: version 1, digest 16, writer 16, size 8, origin 16. With up to 64 ext4 has room for
+        it in the inode; with more, each file would take a block."""
+        return _STAMP.pack(_STAMP_VERSION, self.digest, self.writer, self.size, self.origin)
+
+    @classmethod
+    def unpack(cls, data: bytes) -> Stamp:
+        """What `pack` gave, or version 1, which had no origin. Raises struct.error."""
+        if data[:1] == b"\1":
+            _, digest, writer, size = _STAMP_WITHOUT_ORIGIN.unpack(data)
+            return cls(size, digest, writer)
+        version, digest, writer, size, origin = _STAMP.unpack(data)
+        if version != _STAMP_VERSION:
+            raise struct.error("a stamp of another version")
+        return cls(size, digest, writer, origin)
 
 
 class Store:
@@ -93,11 +111,13 @@ class Store:
         """
         with self.disk_errors(f"can not store {key}"):
             _stamp(fd, stamp)
+            points.reach("store.linking")
             if not self._link(fd, key, stamp):
                 return
+            points.reach("store.linked")
             if source:
                 os.unlink(source)
-            self._verified.add(os.fstat(fd))
+            self._verified.add(os.fstat(fd), stamp.digest)
 
     def _link(self, fd: int, key: Key, stamp: Stamp) -> bool:
         """True where the key is new, False where this very writer had made it before."""
@@ -176,12 +196,20 @@ class Store:
         if not stat.S_ISREG(status.st_mode):
             raise self.not_found(key)
         try:
-            version, digest, writer, size = _STAMP.unpack(os.getxattr(fd, XATTR))
+            stamp = Stamp.unpack(os.getxattr(fd, XATTR))
         except (OSError, struct.error):
             raise self.damaged(key, "it has no checksum") from None
-        if version != _STAMP_VERSION or size != status.st_size:
-            raise self.damaged(key, f"it has {status.st_size} bytes, not {size}")
-        return Stamp(size, digest, writer)
+        if stamp.size != status.st_size:
+            raise self.damaged(key, f"it has {status.st_size} bytes, not {stamp.size}")
+        return stamp
+
+    def stamp_of(self, path: str) -> Stamp | None:
+        """The stamp of the key at `path` below the data, without a look at its bytes or its size; None
+        where there is no key, or it has no stamp that can be read."""
+        try:
+            return Stamp.unpack(os.getxattr(f"{self.keys_path}/{path}", XATTR, follow_symlinks=False))
+        except (OSError, struct.error):
+            return None
 
     def open_checked(self, key: Key) -> tuple[int, Stamp]:
         """As `open`, with every byte compared to the checksum, or known to be right already."""
@@ -195,22 +223,25 @@ class Store:
 
     def check(self, fd: int, key: Key, stamp: Stamp) -> None:
         """Raises ChecksumMismatch. Remembered for as long as the file is not touched."""
-        if os.fstat(fd) in self._verified:
-            return
         before = os.fstat(fd)
+        if self._verified.digest_of(before):
+            return
         with self.disk_errors(f"can not read {key}"):
             if digest_of_file(fd) != (stamp.size, stamp.digest):
                 raise self.damaged(key, "its bytes are not those that were stored")
-        self._verified.add(before)
+        self._verified.add(before, stamp.digest)
 
-    def require_sound(self, key: Key) -> None:
-        """As `open_checked`, for a key that others open; one look where its bytes are known."""
+    def require_sound(self, key: Key) -> bytes:
+        """As `open_checked`, for a key that others open; its digest. One look where its bytes are known."""
         try:
-            known = os.stat(self.path_of(key), follow_symlinks=False) in self._verified
+            known = self._verified.digest_of(os.stat(self.path_of(key), follow_symlinks=False))
         except OSError:
-            known = False
-        if not known:
-            os.close(self.open_checked(key)[0])
+            known = b""
+        if known:
+            return known
+        fd, stamp = self.open_checked(key)
+        os.close(fd)
+        return stamp.digest
 
     def exists(self, key: Key) -> bool:
         """Whether a key of this name stands here, sound or not."""
@@ -236,6 +267,7 @@ class Store:
         """Remove a key but leave its folders; whether it was there. The only place a key vanishes."""
         try:
             os.unlink(self.path_of(key))
+            points.reach("store.unlinked")
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
             return False
         except OSError as exc:
@@ -279,25 +311,27 @@ class Store:
 
 
 class Verified:
-    """Files whose checksum was found right, by inode, time of change and size; the oldest go first.
+    """Digests of files whose checksum was found right, by inode, time of change and size; the oldest go
+    first.
 
     Any write, and any change of the attributes, moves the time of change: it can not be set back.
     """
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._seen: OrderedDict[tuple[int, int, int], None] = OrderedDict()
+        self._seen: OrderedDict[tuple[int, int, int], bytes] = OrderedDict()
         self._lock = threading.Lock()
 
-    def add(self, status: os.stat_result) -> None:
+    def add(self, status: os.stat_result, digest: bytes) -> None:
         """Remember the file as it is now."""
         with self._lock:
-            self._seen[_fingerprint(status)] = None
+            self._seen[_fingerprint(status)] = digest
             if len(self._seen) > self._limit:
                 self._seen.popitem(last=False)
 
-    def __contains__(self, status: os.stat_result) -> bool:
-        return _fingerprint(status) in self._seen
+    def digest_of(self, status: os.stat_result) -> bytes:
+        """The digest of the file, or b"" where it is not known."""
+        return self._seen.get(_fingerprint(status), b"")
 
 
 def _fingerprint(status: os.stat_result) -> tuple[int, int, int]:

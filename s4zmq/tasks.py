@@ -13,18 +13,22 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import NamedTuple
 
-from . import scratch
+from . import points, scratch
 from .bashes import Bashes
 from .checksum import digest_of_file
 from .commandtext import tail_of
 from .errors import Cancelled, CommandFailed, KeyInvalid, S4Error
 from .inputs import Item, members_of
 from .keys import Folder, Key, show
+from .ledger import Done, Ledger
 from .limits import PARCEL_MAX_FILES
+from .outputs import Outputs
 from .placement import Roster
+from .recipes import GroupMark, mark_of, origin_of
 from .shell import Command, Outcome, Shell, Switch
-from .shuffle import Output, Shipment, Shuffle
+from .shipment import Dock, Output, Shipment
 from .sorting import sorted_lines
+from .staging import Group
 from .store import Stamp, Store
 
 
@@ -35,13 +39,18 @@ class Workshop(NamedTuple):
     roster: Roster
     store: Store
     shell: Shell
-    shuffle: Shuffle
+    dock: Dock
+    outputs: Outputs
+    ledger: Ledger
 
 
 class Order(NamedTuple):
     """What is the same for all tasks of a job."""
 
     job: bytes
+    recipe: bytes
+    """Its fingerprint."""
+
     outdir: Folder
     command: str
     bashes: Bashes
@@ -58,37 +67,53 @@ def run_task(kind: str, shop: Workshop, order: Order, item: Item, attempt: int) 
     """Run one task; the number of its outputs. Raises S4Error."""
     identity = b"%b %d %b" % (order.job, attempt, item.path.encode())
     task = hashlib.blake2b(identity, digest_size=16).digest()
+    points.reach("task.starting")
     return _KINDS[kind](shop, order, item, task)
 
 
 def _map(shop: Workshop, order: Order, item: Item, task: bytes) -> int:
     key = Key(item.path)
-    with _checked(shop.store, key) as source:
+    with _checked(shop.store, key) as (source, digest):
         output = order.outdir.key(item.label)
-        _run_to_key(shop, order, item, task, stdin=source, output=output, subject=str(key))
+        origin = origin_of(order.recipe, mark_of(digest))
+        made = _Made(output, str(key), task, origin)
+        _run_to_key(shop, order, item, made, source)
     return 1
 
 
 def _map_from_n(shop: Workshop, order: Order, item: Item, task: bytes) -> int:
     output = order.outdir.key(item.label)
+    mark = GroupMark()
     for member in members_of(shop.store, item.members):
-        shop.store.require_sound(member)
-    _run_to_key(shop, order, item, task, stdin=item.members, output=output, subject=str(output))
+        mark.see(member.path, shop.store.require_sound(member))
+    made = _Made(output, str(output), task, origin_of(order.recipe, mark.mark))
+    _run_to_key(shop, order, item, made, item.members)
     return 1
 
 
-def _run_to_key(
-    shop: Workshop, order: Order, item: Item, task: bytes, *, stdin: int, output: Key, subject: str
-) -> None:
-    """Run the command with stdout to a file without a name, and commit that as `output`."""
+class _Made(NamedTuple):
+    """What becomes of the stdout of a command."""
+
+    output: Key
+    subject: str
+    """`$S4_KEY` of the command."""
+
+    task: bytes
+    origin: bytes
+
+
+def _run_to_key(shop: Workshop, order: Order, item: Item, made: _Made, stdin: int) -> None:
+    """Run the command with stdout to a file without a name, and commit that as the output."""
     sink = shop.store.new_file()
     try:
         with scratch.command_folder(shop.store, order.shipped) as folder:
             name = item.label.rpartition("/")[2]
-            _run(shop, order, Command(order.command, name, subject, folder), stdin, sink)
-        with shop.store.disk_errors(f"can not read what was made for {output}"):
+            _run(shop, order, Command(order.command, name, made.subject, folder), stdin, sink)
+        points.reach("task.ran")
+        with shop.store.disk_errors(f"can not read what was made for {made.output}"):
             size, digest = digest_of_file(sink)
-        shop.store.commit(sink, output, Stamp(size, digest, task))
+        shop.store.commit(sink, made.output, Stamp(size, digest, made.task, made.origin))
+        points.reach("task.committed")
     finally:
         os.close(sink)
 
@@ -98,37 +123,51 @@ def _map_to_n(shop: Workshop, order: Order, item: Item, task: bytes) -> int:
     listing = shop.store.new_file()
     try:
         with scratch.command_folder(shop.store, order.shipped) as folder:
-            with _checked(shop.store, key) as source:
+            with _checked(shop.store, key) as (source, digest):
                 command = Command(order.command, key.name, str(key), folder)
                 _run(shop, order, command, source, listing)
+            points.reach("task.ran")
             outputs = _outputs(shop, order, item, folder, listing)
-            return _ship(shop, order, outputs, task)
+            return _ship(shop, order, item, task=task, mark=mark_of(digest), outputs=outputs)
     finally:
         os.close(listing)
 
 
-def _ship(shop: Workshop, order: Order, outputs: Iterator[Output], task: bytes) -> int:
+def _ship(
+    shop: Workshop, order: Order, item: Item, *, task: bytes, mark: bytes, outputs: Iterator[Output]
+) -> int:
     """Send every output to its owner and make them visible together; how many."""
-    shipment = Shipment(shop.shuffle, task, order.cancel)
-    waiting: dict[str, list[Output]] = {}
-    count = 0
+    group = Group(task, f"{order.outdir.path}{item.label}/", origin_of(order.recipe, mark))
+    shipment = Shipment(shop.dock, group, order.cancel)
+
+    def note(counts: Mapping[str, int]) -> None:
+        with shop.store.disk_errors(f"can not note that s4://{item.path} is done"):
+            shop.ledger.note(order.recipe, Done(item.label, mark, task, counts))
+
     try:
-        for output in outputs:
-            count += 1
-            owner = shop.roster.owner(output.key.name)
-            parcel = waiting.setdefault(owner, [])
-            parcel.append(output)
-            if len(parcel) == PARCEL_MAX_FILES:
-                shipment.send(owner, waiting.pop(owner))
-        here = waiting.pop(shop.node, None)
-        for owner, parcel in waiting.items():
-            shipment.send(owner, parcel)
-        if here:  # last: its checksums are made while the others travel
-            shipment.send(shop.node, here)
-        shipment.commit()
+        count = _send_all(shop, shipment, outputs)
+        shipment.commit(note)
     except BaseException:
         shipment.abort()
         raise
+    return count
+
+
+def _send_all(shop: Workshop, shipment: Shipment, outputs: Iterator[Output]) -> int:
+    waiting: dict[str, list[Output]] = {}
+    count = 0
+    for output in outputs:
+        count += 1
+        owner = shop.roster.owner(output.key.name)
+        parcel = waiting.setdefault(owner, [])
+        parcel.append(output)
+        if len(parcel) == PARCEL_MAX_FILES:
+            shipment.send(owner, waiting.pop(owner))
+    here = waiting.pop(shop.node, None)
+    for owner, parcel in waiting.items():
+        shipment.send(owner, parcel)
+    if here:  # last: its checksums are made while the others travel
+        shipment.send(shop.node, here)
     return count
 
 
@@ -224,11 +263,11 @@ def command_failed(node: str, key: str, outcome: Outcome, timeout_s: float) -> S
 
 
 @contextmanager
-def _checked(store: Store, key: Key) -> Iterator[int]:
-    """A descriptor of a key whose bytes were checked."""
-    fd, _ = store.open_checked(key)
+def _checked(store: Store, key: Key) -> Iterator[tuple[int, bytes]]:
+    """(descriptor, digest) of a key whose bytes were checked."""
+    fd, stamp = store.open_checked(key)
     try:
-        yield fd
+        yield fd, stamp.digest
     finally:
         os.close(fd)
 

@@ -7,14 +7,14 @@ frozen dataclasses would cost every start of the command line 20 ms; and no `ann
 To add a message: a class here, a line in OPS, a heading in PROTOCOL.md, a handler in `node`, a
 pinned example in the tests (which fail until all of it is there).
 
-Sizes and offsets are bytes. `writer`, `job`, `task`, `transfer` and `digest` are 16 raw bytes,
-`session` and `boot` 8. Keys travel as full text (`s4://…`), and the node parses them again.
+Sizes and offsets are bytes. `writer`, `job`, `task`, `transfer`, `origin` and `digest` are 16 raw bytes,
+`session`, `boot` and `recipe` 8. Keys travel as full text (`s4://…`), and the node parses them again.
 """
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-VERSION = 2
+VERSION = 3
 """Two sides with different versions refuse each other. Raise it when an old reader would be misled."""
 
 FailureRow = tuple[int, str, str, dict[str, Any]]
@@ -255,8 +255,8 @@ class Plan(NamedTuple):
 
     outdir: str
     command: str
-    files: list[str]
-    """Names of the shipped files that must be there before Run."""
+    files: list[tuple[str, bytes]]
+    """(name, digest) of the shipped files that must be there before Run."""
 
     retries: int
     timeout_s: float
@@ -266,6 +266,11 @@ class Plan(NamedTuple):
     """Commands at once on this node; 0: the node's own number."""
 
     keep_going: bool
+    resume: bool
+    """Finish an earlier run of the same kind, inputs, outdir, command and files."""
+
+    dry_run: bool
+    """Only answer; there is no job to run then."""
 
 
 class Planned(NamedTuple):
@@ -273,24 +278,14 @@ class Planned(NamedTuple):
 
     keys: int
     bytes: int
-    outputs: int
+    commands: int
+    """How many would run."""
+
+    complete: int
+    """How many need not, because an earlier run has done them; always 0 unless it resumes one."""
+
     conflicts: list[str]
-    """Outputs that exist already, the first few."""
-
-    outdir_used: bool
-    """Whether any key stands below OUTDIR on this node."""
-
-
-class Occupied(NamedTuple):
-    """Which of these prefixes hold a key on this node?"""
-
-    prefixes: list[str]
-
-
-class OccupiedReply(NamedTuple):
-    """The first key below each of those that hold one."""
-
-    keys: list[str]
+    """Keys that are in the way, the first few."""
 
 
 class Run(NamedTuple):
@@ -343,6 +338,8 @@ class Offer(NamedTuple):
 
     digests: list[bytes]
     inline: bool
+    origin: bytes
+    """What the outputs were made from: it goes into their stamps. 16 bytes."""
 
 
 class Staged(NamedTuple):
@@ -354,6 +351,8 @@ class Commit(NamedTuple):
 
     task: bytes
     parcels: int
+    sender: str
+    """host:port of the node that decides on the task's fate, for when it is in doubt."""
 
 
 class Abort(NamedTuple):
@@ -366,6 +365,44 @@ class Settle(NamedTuple):
     """Every node has committed the task: it can not be aborted any more."""
 
     task: bytes
+
+
+class Fates(NamedTuple):
+    """What has become of these tasks of yours, that are in doubt here?"""
+
+    recipe: bytes
+    tasks: list[bytes]
+
+
+class FatesReply(NamedTuple):
+    """Answer to Fates."""
+
+    fates: list[str]
+    """done, undone or pending, for each task."""
+
+
+class Census(NamedTuple):
+    """Whose keys are in these folders of outputs on this node?"""
+
+    recipe: bytes
+    """8 bytes: the fingerprint of the job's recipe, see `recipes`."""
+
+    folders: list[tuple[str, bytes]]
+    """(folder, task whose outputs are expected there)."""
+
+
+class CensusReply(NamedTuple):
+    """Answer to Census."""
+
+    folders: list[tuple[int, int, str]]
+    """(outputs of the task, other outputs of the recipe, a key that is neither or "")."""
+
+
+class Clear(NamedTuple):
+    """Remove what runs of a recipe have left directly in these folders of outputs."""
+
+    recipe: bytes
+    folders: list[str]
 
 
 OPS: Mapping[type, str] = {
@@ -399,8 +436,6 @@ OPS: Mapping[type, str] = {
     EvalDone: "eval-done",
     Plan: "plan",
     Planned: "planned",
-    Occupied: "occupied",
-    OccupiedReply: "occupied-reply",
     Run: "run",
     Progress: "progress",
     JobDone: "job-done",
@@ -410,6 +445,11 @@ OPS: Mapping[type, str] = {
     Commit: "commit",
     Abort: "abort",
     Settle: "settle",
+    Fates: "fates",
+    FatesReply: "fates-reply",
+    Census: "census",
+    CensusReply: "census-reply",
+    Clear: "clear",
 }
 
 BY_OP: Mapping[str, type] = {op: cls for cls, op in OPS.items()}

@@ -59,7 +59,8 @@ class Node:
         self._process: subprocess.Popen[bytes] | None = None
         self.folder.mkdir()
 
-    def start(self) -> None:
+    def start(self, stop_at: str = "") -> None:
+        """Start it; with `stop_at` it stops itself at that point, see `s4zmq.points`."""
         argv = [str(BIN / "s4-node"), "--conf", str(self._conf), "--port", str(self.port)]
         with open(self.folder / "log", "ab") as log:
             self._process = subprocess.Popen(
@@ -68,6 +69,7 @@ class Node:
                 stdout=log,
                 stderr=log,
                 cwd=self.folder,
+                env={**os.environ, "S4_STOP_AT": stop_at},
                 start_new_session=True,
             )
 
@@ -86,6 +88,11 @@ class Node:
 
     def send(self, signum: int) -> None:
         self.process.send_signal(signum)
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether a signal has stopped it, as SIGSTOP does."""
+        return psutil.Process(self.process.pid).status() == psutil.STATUS_STOPPED
 
     def kill(self) -> None:
         """SIGKILL, and wait."""

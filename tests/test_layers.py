@@ -139,7 +139,7 @@ def test_a_folder_of_modules_is_one_room() -> None:
 
 
 def test_an_import_from_above_or_beside_is_named() -> None:
-    assert complaints("wire", {"node"}) == ["wire (layer 0) imports node (layer 10)"]
+    assert complaints("wire", {"node"}) == [f"wire (layer 0) imports node (layer {LAYERS['node']})"]
     assert complaints("keys", {"codec"}) == ["keys (layer 1) imports codec (layer 1)"]
     assert not complaints("node", {"wire", "codec"})
 
