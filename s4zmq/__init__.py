@@ -3,11 +3,11 @@
 Only map-to-n moves data between nodes. The rooms, from the ground up; a room imports from lower
 layers only, and a test keeps that:
 
-     0  limits errors wire mailbox interrupts memory pipes points
-     1  keys checksum commandtext codec sorting processes trees watching
-     2  placement transfer sockets sessions caller localfiles outstanding shell recipes journal
-     3  config store courier bashes ledger indoubt slots
-     4  datadir listing scratch sinks streams inbox spool linefile
+     0  limits errors wire mailbox interrupts memory pipes points turns
+     1  keys checksum commandtext codec sorting trees watching descriptors door strangers
+     2  placement transfer sockets sessions caller localfiles outstanding processes recipes journal
+     3  config store courier shell ledger indoubt admissions replies
+     4  bashes slots datadir listing scratch sinks streams inbox spool linefile
      5  client counting keyserver outputs
      6  puts gets printing staging evals inputs judging
      7  copying runs fates

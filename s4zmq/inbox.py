@@ -112,12 +112,12 @@ class Inbox(threading.Thread):
     def _serve(self) -> None:
         with suppress(zmq.Again):
             for _ in range(_DRAIN_MESSAGES):
-                frames = self._socket.recv_multipart(zmq.NOBLOCK, copy=False)
+                frames = sockets.receive(self._socket)
                 self._on_frames([frame.buffer for frame in frames])
 
     def _on_frames(self, frames: list[memoryview]) -> None:
         try:
-            chunk = codec.decode_chunk(bytes(frames[0]))
+            chunk = codec.decode_chunk(frames[0])
         except S4Error:
             self.dropped += 1
             return

@@ -55,11 +55,14 @@ CONTROL_HWM = 64
 DATA_HWM = 4
 """Chunks queued per data connection; memory under fan-in multiplies by it (64 cost 82 MB, 4 cost 24)."""
 
+MAP_MAX = 64
+"""Entries of any map in a header; no message has half as many."""
+
 LIST_MAX = 2000
 """Items of any list in a header: what a page and a parcel have. Longer ones are refused unread."""
 
 REQUEST_HEADER_MAX_BYTES = 256 << 10
-"""Header of a request that is no offer; the largest is a batch of the longest keys, some 140 KiB."""
+"""Header of a request that is no offer; the largest holds a batch of the longest keys, some 140 KiB."""
 
 # -- keys and commands
 

@@ -1,7 +1,7 @@
 """The node: one loop that owns the control socket and hands every request to the room it belongs to.
 
     this thread     ROUTER: receive, decode, dispatch, send replies; deadlines
-    disk threads    requests about keys (`keyserver`), plans, staged parcels
+    disk threads    requests about keys (`keyserver`), plans, staged parcels; in turns
     inbox           PULL: chunks to disk
     shuffle         DEALER and PUSH to the peers
     job threads     wait for commands; evals have one each
@@ -14,20 +14,21 @@ from __future__ import annotations
 
 import logging
 import os
-import threading
 import time
-from collections import deque
-from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import zmq
 
 from . import codec, sockets, wire
-from .caller import Caller, Letter
+from .admissions import Admissions
+from .caller import Caller
 from .codec import Body
 from .courier import Courier
-from .errors import Cancelled, InternalError, NodeBusy, ProtocolError, QueueFull, S4Error, WrongRoster
+from .descriptors import most_connections
+from .door import Door
+from .errors import Cancelled, InternalError, NodeBusy, ProtocolError, S4Error, WrongRoster
 from .evals import Evals
 from .fates import Fates, Resolver
 from .inbox import Inbox
@@ -38,25 +39,25 @@ from .ledger import Ledger
 from .limits import (
     BATCH_MAX_BYTES,
     DRAIN_S,
-    MAX_PARKED,
-    MAX_QUEUED_BYTES,
     MAX_REPLY_BYTES,
-    MAX_REQUESTS,
+    REQUEST_HEADER_MAX_BYTES,
     TICK_S,
 )
-from .mailbox import Mailbox
 from .memory import release_freed_buffers
 from .outputs import Outputs
 from .outstanding import Outstanding
 from .placement import Roster
 from .processes import Registry
+from .replies import Replies
 from .sessions import Sessions
 from .shell import Shell
 from .shipment import Dock
 from .shuffle import Shuffle
 from .staging import Staging
 from .store import Store
+from .strangers import Strangers
 from .tasks import Workshop
+from .turns import Turns
 
 log = logging.getLogger(__name__)
 
@@ -92,21 +93,21 @@ class Node:
         self._roster_digest = roster.digest
         self._context = sockets.new_context()
         self._control = sockets.bind_control(self._context, options.address)
-        self._outgoing: Mailbox[Letter | None] = Mailbox()
-        self._parked: dict[bytes, deque[Letter]] = {}
-        self._requests: set[tuple[bytes, int]] = set()
-        self._queued_bytes = 0
-        self._outstanding = Outstanding(MAX_REPLY_BYTES)
-        self._lock = threading.Lock()
+        self._strangers = Strangers()
+        outstanding = Outstanding(MAX_REPLY_BYTES)
+        self._admissions = Admissions(options.address, outstanding)
+        self._replies = Replies(self._send, outstanding, self._admissions.end)
         self._drain_until = 0.0
         self._next_tick = 0.0
         self._has_worked = False
         self._registry = registry
         self._store = store
-        self._disk = ThreadPoolExecutor(options.disk_threads, thread_name_prefix="disk")
+        self._disk = Turns(options.disk_threads, "disk")
         self._sessions = sessions = Sessions()
         host = options.address.rpartition(":")[0]
         self._inbox = Inbox(self._context, host, options.data_port, sessions)
+        control_port = int(options.address.rpartition(":")[2])
+        self._door = Door((control_port, self._inbox.port), most_connections())
         with store.disk_errors("can not read what earlier runs have left"):
             ledger, in_doubt = Ledger(store.root, roster), InDoubt(store.root)
         self._keys = KeyServer(
@@ -172,40 +173,49 @@ class Node:
         """Serve until drained. Owns the control socket: no other thread may touch it."""
         self._inbox.start()
         self._shuffle.start()
+        self._door.start()
         poller = zmq.Poller()
         poller.register(self._control, zmq.POLLIN)
-        poller.register(self._outgoing.fd, zmq.POLLIN)
+        poller.register(self._replies.fd, zmq.POLLIN)
         while not self._is_drained():
-            poller.poll(int((0.01 if self._parked else TICK_S) * 1000))
-            self._send_replies()
-            self._receive()
-            self._send_replies()
+            poller.poll(int((0.01 if self._replies.parked else TICK_S) * 1000))
+            self._serve()
             self._look_at_deadlines(time.monotonic())
         self._stop()
 
-    def _receive(self) -> None:
+    def _serve(self) -> None:
+        """Take requests, and send replies as soon as there are any: they do not wait for a flood."""
         for _ in range(_RECEIVE_AT_ONCE):
+            self._replies.send()
             try:
-                frames = self._control.recv_multipart(zmq.NOBLOCK, copy=False)
+                frames = sockets.receive(self._control)
             except zmq.Again:
-                return
-            self._dispatch([frame.buffer for frame in frames])
+                break
+            identity = frames[0].bytes
+            if not self._strangers.is_muted(identity):
+                self._dispatch(identity, [frame.buffer for frame in frames[1:]])
+        self._replies.send()
 
-    def _dispatch(self, frames: list[memoryview]) -> None:
-        identity = bytes(frames[0])
+    def _dispatch(self, identity: bytes, frames: Sequence[memoryview]) -> None:
         try:
-            envelope, body = codec.decode(frames[1:])
+            envelope, body = codec.decode(frames)
+            caller = Caller(identity, envelope.id, envelope.session, self._replies.put)
+            self._check(envelope, len(frames[1]))
+            handler = self._handler(envelope.message)
         except S4Error as error:
-            Caller(identity, codec.salvage_id(frames[1:]), b"", self._outgoing.put).fail(error)
+            self._refuse(identity, frames, error)
             return
-        caller = Caller(identity, envelope.id, envelope.session, self._outgoing.put)
         try:
-            self._check(envelope)
-            self._hand_over(envelope.message, body, caller)
+            handler(envelope.message, body, caller)
         except S4Error as error:
             caller.fail(error)
 
-    def _check(self, envelope: codec.Envelope) -> None:
+    def _refuse(self, identity: bytes, frames: Sequence[memoryview], error: S4Error) -> None:
+        self._has_worked = True
+        if self._strangers.refuse(identity):
+            Caller(identity, codec.salvage_id(frames), b"", self._replies.put).fail(error)
+
+    def _check(self, envelope: codec.Envelope, header_bytes: int) -> None:
         if envelope.roster != self._roster_digest:
             raise WrongRoster(
                 f"this conf file and that of node {self.address} name different nodes, or in another"
@@ -213,45 +223,40 @@ class Node:
             )
         if len(envelope.session) != 8:
             raise ProtocolError("a request without a session of 8 bytes")
+        if header_bytes > REQUEST_HEADER_MAX_BYTES and not isinstance(envelope.message, wire.Offer):
+            raise ProtocolError(f"a header of more than {REQUEST_HEADER_MAX_BYTES} bytes")
         self._sessions.touch(envelope.session)
 
-    def _hand_over(self, message: Any, body: Body, caller: Caller) -> None:
+    def _handler(self, message: Any) -> Handler:
         quick = self._quick.get(type(message))
         if quick:
-            quick(message, body, caller)
-            return
-        slow = self._slow.get(type(message))
-        if slow is None:
+            return quick
+        if type(message) not in self._slow:
             raise ProtocolError(f"{wire.OPS[type(message)]} is not a request")
-        token = (caller.identity, caller.id)
-        if token in self._requests:
+        return self._admit
+
+    def _admit(self, message: Any, body: Body, caller: Caller) -> None:
+        """Hand a request to a disk thread."""
+        identity, size = caller.identity, len(body)
+        if self._admissions.knows(identity, caller.id):
             return  # sent again, but the first one had arrived
         if self._drain_until and not isinstance(message, _TAKEN_WHILE_DRAINING):
             raise NodeBusy(f"node {self.address} is shutting down")
-        if len(self._requests) >= MAX_REQUESTS or self._queued_bytes > MAX_QUEUED_BYTES:
-            raise QueueFull(f"node {self.address} has too much to do: try again")
-        if not self._outstanding.reserve(caller.identity, caller.id, _reply_bytes(message)):
-            raise QueueFull(f"node {self.address} has too many bytes on their way: try again")
-        self._requests.add(token)
+        self._admissions.admit(identity, caller.id, body_bytes=size, reply_bytes=_reply_bytes(message))
         self._has_worked = True
-        self._count_queued(len(body))
-        self._disk.submit(self._on_disk_thread, slow, message, body, caller)
+        self._disk.submit(identity, partial(self._on_disk_thread, message, body, caller))
 
-    def _on_disk_thread(self, handler: Handler, message: Any, body: Body, caller: Caller) -> None:
+    def _on_disk_thread(self, message: Any, body: Body, caller: Caller) -> None:
         try:
             with self._store.disk_errors(wire.OPS[type(message)]):
-                handler(message, body, caller)
+                self._slow[type(message)](message, body, caller)
         except S4Error as error:
             caller.fail(error)
         except Exception:
             log.exception("%s failed", wire.OPS[type(message)])
             caller.fail(InternalError(f"a bug on node {self.address}: see its log"))
         finally:
-            self._count_queued(-len(body))
-
-    def _count_queued(self, change_bytes: int) -> None:
-        with self._lock:
-            self._queued_bytes += change_bytes
+            self._admissions.started(caller.identity, len(body))
 
     def _later(self, function: Callable[..., object], *args: object) -> None:
         """Disk work that no request waits for."""
@@ -262,61 +267,26 @@ class Node:
             except Exception:
                 log.exception("%s failed", function.__name__)
 
-        self._disk.submit(run)
+        self._disk.submit(b"", run)
 
     def _file_folder(self, job: bytes, name: str) -> str:
         return self._jobs.file_folder(job, name)
 
-    # -- replies
-
-    def _send_replies(self) -> None:
-        for identity in list(self._parked):
-            waiting = self._parked.pop(identity)
-            while waiting and self._try_send(waiting[0]):
-                waiting.popleft()
-            if waiting:
-                self._parked[identity] = waiting
-        for letter in self._outgoing.take():
-            if letter is not None:
-                self._send(letter)
-
-    def _send(self, letter: Letter) -> None:
-        waiting = self._parked.get(letter.identity)
-        if waiting is None and self._try_send(letter):
-            return
-        if waiting is None:
-            waiting = self._parked[letter.identity] = deque()
-        waiting.append(letter)
-        if len(waiting) > MAX_PARKED:
-            log.warning("a client takes no replies: %d are dropped", len(waiting))
-            for dropped in self._parked.pop(letter.identity):
-                self._forget(dropped)
-
-    def _try_send(self, letter: Letter) -> bool:
+    def _send(self, frames: Sequence[Body], copy: bool) -> bool:
         """False where the client is too slow for now; a client that is gone counts as sent."""
-        frames: list[Body] = [letter.identity, *codec.encode(letter.message, letter.id)]
-        if len(letter.body):
-            frames.append(self._outstanding.watch(letter.identity, letter.body))
         try:
-            self._control.send_multipart(frames, zmq.NOBLOCK, copy=len(letter.body) < 65536)
+            self._control.send_multipart(frames, zmq.NOBLOCK, copy=copy)
         except zmq.Again:
             return False
         except zmq.ZMQError as exc:
             if exc.errno != zmq.EHOSTUNREACH:
                 raise
-        if type(letter.message) not in wire.INTERIM:
-            self._forget(letter)
         return True
-
-    def _forget(self, letter: Letter) -> None:
-        """The request has had its final reply."""
-        self._requests.discard((letter.identity, letter.id))
-        self._outstanding.settle(letter.identity, letter.id)
 
     # -- requests that this thread answers
 
     def _on_ping(self, ping: wire.Ping, body: Body, caller: Caller) -> None:
-        lost = [id for id in ping.pending if (caller.identity, id) not in self._requests]
+        lost = [id for id in ping.pending if not self._admissions.knows(caller.identity, id)]
         # A reply that waits in the mailbox belongs to a request that still counts as pending here,
         # and is sent before this pong.
         caller.answer(wire.Pong(self.boot, lost))
@@ -327,7 +297,7 @@ class Node:
     def counts(self) -> dict[str, int]:
         """What is under way; all zero on an idle node."""
         return {
-            "requests": len(self._requests),
+            "requests": len(self._admissions),
             "sessions": len(self._sessions),
             "transfers": len(self._inbox),
             "listings": self._keys.listing_count,
@@ -360,7 +330,7 @@ class Node:
 
     def _rest(self) -> None:
         """When the last request has ended, give memory back; once for each time of work."""
-        if self._requests or self._parked:
+        if len(self._admissions) or self._replies.parked:
             self._has_worked = True
         elif self._has_worked:
             self._has_worked = False
@@ -369,24 +339,25 @@ class Node:
     def drain(self) -> None:
         """Refuse new work and end `run` when the old is done, or after DRAIN_S. For signal handlers."""
         self._drain_until = self._drain_until or time.monotonic() + DRAIN_S
-        self._outgoing.put(None)
+        self._replies.wake()
 
     def _is_drained(self) -> bool:
         if not self._drain_until:
             return False
-        return not self._requests or time.monotonic() >= self._drain_until
+        return not len(self._admissions) or time.monotonic() >= self._drain_until
 
     def _stop(self) -> None:
         """Tear down what is left, give its replies a moment to go out, and close."""
         self._sessions.close_all()
         until = time.monotonic() + _STOPPING_S
         while (self._jobs or self._evals or self._staging or self._inbox) and time.monotonic() < until:
-            self._send_replies()
+            self._replies.send()
             time.sleep(0.01)
         self._shuffle.stop()
         self._inbox.stop()
-        self._disk.shutdown(wait=True, cancel_futures=True)
-        self._send_replies()
+        self._disk.stop()
+        self._door.stop()
+        self._replies.send()
         self._control.close(linger=500)
         self._registry.sweep_orphans()
         self._context.term()

@@ -17,10 +17,35 @@ from s4zmq import codec, wire
 from s4zmq.checksum import digest_of
 from s4zmq.limits import BATCH_MAX_KEYS, CHUNK_BYTES, PARCEL_MAX_FILES
 
-from ..unit.wire_examples import EXAMPLES
+KEY = "s4://b/0_x"
+TEXTS = {"kind": "map-to-n", "inputs": "s4://b/in/*", "outdir": "s4://b/out/", "prefix": "b/in/"}
+"""Fields of type text that hold something other than a key."""
 
-MESSAGES = [message for message, _ in EXAMPLES]
-REPLIES = [m for m in MESSAGES if type(m) in (wire.Ok, wire.Pong, wire.Stored, wire.Credit, wire.Values)]
+SHORT = {"recipe", "boot", "session", "roster"}
+"""Fields of 8 bytes; all other identifiers have 16."""
+
+
+def sample_of(hint: Any, name: str) -> Any:
+    """A value of a type of the wire that fits the field `name`."""
+    scalars: dict[Any, Any] = {int: 1, float: 1.5, bool: True, str: TEXTS.get(name, KEY), Any: None}
+    if hint is bytes:
+        return b"I" * (8 if name in SHORT else 16)
+    if hint in scalars:
+        return scalars[hint]
+    inner = [sample_of(arg, name) for arg in typing.get_args(hint)]
+    if typing.get_origin(hint) is list:
+        return inner
+    return {"some": inner[1]} if typing.get_origin(hint) is dict else tuple(inner)
+
+
+def sample(cls: Any) -> Any:
+    """A message that a node understands, if it is a request."""
+    hints = typing.get_type_hints(cls)
+    return cls(**{name: sample_of(hint, name) for name, hint in hints.items()})
+
+
+MESSAGES = [sample(cls) for cls in wire.OPS]
+REPLIES = [sample(cls) for cls in (wire.Ok, wire.Pong, wire.Stored, wire.Credit, wire.Values)]
 
 OF_OTHER_TYPES: list[Any] = [
     *(None, True, 0, 1, -1, 1.5, float("nan"), float("inf"), "", "text", b"", b"bytes", b"x" * 16),
@@ -233,14 +258,16 @@ class Nonsense:
             lambda: (wire.More(r.getrandbits(62), r.getrandbits(62)), b""),
             lambda: (wire.Delete(keys), b""),
             lambda: (wire.DeleteBelow("absurd/"), b""),
-            lambda: (wire.Occupied(["s4://absurd/x/"] * 100), b""),
+            lambda: (wire.Census(id[:8], [("s4://absurd/x/", id)] * BATCH_MAX_KEYS), b""),
+            lambda: (wire.Clear(id[:8], ["s4://absurd/x/"] * BATCH_MAX_KEYS), b""),
+            lambda: (wire.Fates(id[:8], [id] * BATCH_MAX_KEYS), b""),
             lambda: (wire.Eval(key, "true", 8), b""),
-            lambda: (wire.Plan(id, "map", "s4://absurd/*", "s4://out/", "true", [], 1 << 62, 9e8, 1 << 62, True), b""),
+            lambda: (self._absurd_plan(id), b""),
             lambda: (wire.Run(id), b""),
             lambda: (wire.CancelJob(id), b""),
-            lambda: (wire.Offer(id, 1 << 62, [(key, 1 << 62)] * PARCEL_MAX_FILES, [], False), b""),
-            lambda: (wire.Offer(id, 0, [(key, 1)], [id], True), b"1"),
-            lambda: (wire.Commit(id, 1 << 62), b""),
+            lambda: (wire.Offer(id, 1 << 62, [(key, 1 << 62)] * PARCEL_MAX_FILES, [], False, id), b""),
+            lambda: (wire.Offer(id, 0, [(key, 1)], [id], True, id), b"1"),
+            lambda: (wire.Commit(id, 1 << 62, "127.0.0.1:1"), b""),
             lambda: (wire.Abort(id), b""),
             lambda: (wire.Settle(id), b""),
             lambda: (wire.Drop(id), b""),
@@ -250,6 +277,10 @@ class Nonsense:
             lambda: (wire.Close(), b""),
         ]
         return r.choice(makers)()
+
+    def _absurd_plan(self, id: bytes) -> wire.Plan:
+        known = {"job": id, "inputs": "s4://absurd/*", "command": "true", "files": [], "timeout_s": 9e8}
+        return sample(wire.Plan)._replace(**known, retries=1 << 62, jobs=1 << 62)
 
 
 def mutations(message: Any) -> Sequence[bytes]:
