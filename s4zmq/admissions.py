@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 
 from .errors import QueueFull
-from .limits import MAX_QUEUED_BYTES, MAX_REQUESTS, OWN_REQUESTS
+from .limits import MAX_QUEUED_BYTES, MAX_REQUESTS, MAX_REQUESTS_IN_HAND, OWN_REQUESTS
 from .outstanding import Outstanding
 
 
@@ -40,6 +40,10 @@ class Admissions:
         found = self._connections.get(identity)
         return found is not None and id in found.requests
 
+    def has_any(self, identity: bytes) -> bool:
+        """Whether the node works on a request of this connection."""
+        return identity in self._connections
+
     def admit(self, identity: bytes, id: int, *, body_bytes: int, reply_bytes: int) -> None:
         """Take a request in, which `knows` did not know. Raises QueueFull."""
         with self._lock:
@@ -55,7 +59,8 @@ class Admissions:
             self._queued_bytes += body_bytes
 
     def _has_place(self, found: _Connection) -> bool:
-        return self._count < (2 if len(found.requests) < OWN_REQUESTS else 1) * MAX_REQUESTS
+        own = len(found.requests)
+        return own < MAX_REQUESTS_IN_HAND and self._count < (2 if own < OWN_REQUESTS else 1) * MAX_REQUESTS
 
     def _has_room(self, found: _Connection) -> bool:
         return self._queued_bytes <= (1 if found.queued_bytes else 2) * MAX_QUEUED_BYTES

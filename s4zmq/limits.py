@@ -107,6 +107,9 @@ MAX_PARKED_IN_ALL = 4096
 """Replies kept for all such connections; an honest one never has any, as its window is smaller than its
 queue."""
 
+MAX_REQUESTS_IN_HAND = 1024
+"""Requests of one connection that a node works on at once."""
+
 OWN_REQUESTS = 16
 """A connection may have so many requests, and one message with values, on a node that is full: else few
 strangers could shut out everybody. The node's bounds are passed by as much again at most."""
@@ -143,7 +146,11 @@ REFUSALS_ANSWERED = 32
 that is over. An honest client with a wrong conf file has a window of 8."""
 
 REFUSALS_IN_ALL = 2000
-"""Answers to bad messages in each STRANGER_S, to all connections together."""
+"""Such answers to all connections together; beyond that each gets one, and is not heard after it."""
+
+REPROACHES = 16
+"""Well-formed requests of one connection, in STRANGER_S, that no client would make; then it is served one
+request at a time, after all others, and what it says meanwhile is not heard."""
 
 MAX_STRANGERS = 4096
 """Connections of which a node remembers that they sent bad messages."""

@@ -23,7 +23,7 @@ import zmq
 
 from . import codec, sockets, wire
 from .admissions import Admissions
-from .caller import Caller
+from .caller import Caller, Letter, is_reproach
 from .codec import Body
 from .courier import Courier
 from .descriptors import most_connections
@@ -96,7 +96,7 @@ class Node:
         self._strangers = Strangers()
         outstanding = Outstanding(MAX_REPLY_BYTES)
         self._admissions = Admissions(options.address, outstanding)
-        self._replies = Replies(self._send, outstanding, self._admissions.end)
+        self._replies = Replies(self._send, outstanding, self._on_replied)
         self._drain_until = 0.0
         self._next_tick = 0.0
         self._has_worked = False
@@ -192,9 +192,16 @@ class Node:
             except zmq.Again:
                 break
             identity = frames[0].bytes
-            if not self._strangers.is_muted(identity):
+            if not self._is_unheard(identity):
                 self._dispatch(identity, [frame.buffer for frame in frames[1:]])
         self._replies.send()
+
+    def _is_unheard(self, identity: bytes) -> bool:
+        """A stranger may be muted, or has to wait for its answer before it says more."""
+        strangers = self._strangers
+        return strangers.is_muted(identity) or (
+            strangers.is_slow(identity) and self._admissions.has_any(identity)
+        )
 
     def _dispatch(self, identity: bytes, frames: Sequence[memoryview]) -> None:
         try:
@@ -244,7 +251,8 @@ class Node:
             raise NodeBusy(f"node {self.address} is shutting down")
         self._admissions.admit(identity, caller.id, body_bytes=size, reply_bytes=_reply_bytes(message))
         self._has_worked = True
-        self._disk.submit(identity, partial(self._on_disk_thread, message, body, caller))
+        late = self._strangers.is_slow(identity)
+        self._disk.submit(identity, partial(self._on_disk_thread, message, body, caller), late=late)
 
     def _on_disk_thread(self, message: Any, body: Body, caller: Caller) -> None:
         try:
@@ -282,6 +290,11 @@ class Node:
             if exc.errno != zmq.EHOSTUNREACH:
                 raise
         return True
+
+    def _on_replied(self, letter: Letter) -> None:
+        self._admissions.end(letter.identity, letter.id)
+        if is_reproach(letter.message):
+            self._strangers.reproach(letter.identity)
 
     # -- requests that this thread answers
 

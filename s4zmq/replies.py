@@ -28,8 +28,8 @@ Send = Callable[[Sequence[Body], bool], bool]
 class Replies:
     """Letters that go out in order, for each connection."""
 
-    def __init__(self, send: Send, outstanding: Outstanding, on_end: Callable[[bytes, int], None]) -> None:
-        """`on_end(identity, id)`: the request has had its final reply, or never will."""
+    def __init__(self, send: Send, outstanding: Outstanding, on_end: Callable[[Letter], None]) -> None:
+        """`on_end` is called for each final reply, and for what was dropped."""
         self._send = send
         self._outstanding = outstanding
         self._on_end = on_end
@@ -88,7 +88,7 @@ class Replies:
         dropped = self._parked.pop(identity)
         self._parked_count -= len(dropped)
         for letter in dropped:
-            self._on_end(letter.identity, letter.id)
+            self._on_end(letter)
 
     def _try(self, letter: Letter) -> bool:
         frames: list[Body] = [letter.identity, *codec.encode(letter.message, letter.id)]
@@ -100,5 +100,5 @@ class Replies:
         if not self._send(frames, not is_large):
             return False
         if type(letter.message) not in wire.INTERIM:
-            self._on_end(letter.identity, letter.id)
+            self._on_end(letter)
         return True
