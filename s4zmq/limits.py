@@ -146,7 +146,7 @@ REFUSALS_ANSWERED = 32
 that is over. An honest client with a wrong conf file has a window of 8."""
 
 REFUSALS_IN_ALL = 2000
-"""Such answers to all connections together; beyond that each gets one, and is not heard after it."""
+"""Bad messages and requests of all connections together; beyond that one of them is enough."""
 
 REPROACHES = 16
 """Well-formed requests of one connection, in STRANGER_S, that no client would make; then it is served one

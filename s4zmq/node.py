@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import logging
 import os
+import select
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -63,6 +64,9 @@ log = logging.getLogger(__name__)
 
 _STOPPING_S = 3.0
 _RECEIVE_AT_ONCE = 256
+_FLOOD_BEGINS = 32
+_DISK_TURN_S, _NONSENSE_PAUSE_S = 0.0005, 0.002
+_STRANGERS_PRICE = 8.0
 _TAKEN_WHILE_DRAINING = (wire.Commit, wire.Abort, wire.Settle, wire.Fates)
 Handler = Callable[[Any, Body, Caller], None]
 
@@ -100,6 +104,7 @@ class Node:
         self._drain_until = 0.0
         self._next_tick = 0.0
         self._has_worked = False
+        self._nonsense = 0
         self._registry = registry
         self._store = store
         self._disk = Turns(options.disk_threads, "disk")
@@ -185,22 +190,43 @@ class Node:
 
     def _serve(self) -> None:
         """Take requests, and send replies as soon as there are any: they do not wait for a flood."""
-        for _ in range(_RECEIVE_AT_ONCE):
+        nonsense = self._nonsense
+        for number in range(_RECEIVE_AT_ONCE):
             self._replies.send()
             try:
                 frames = sockets.receive(self._control)
             except zmq.Again:
                 break
+            if number == _FLOOD_BEGINS:
+                self._disk.hold()
             identity = frames[0].bytes
-            if not self._is_unheard(identity):
+            if self._is_unheard(identity):
+                self._nonsense += 1
+            else:
                 self._dispatch(identity, [frame.buffer for frame in frames[1:]])
+        else:
+            self._give_way(self._nonsense - nonsense)
+        self._disk.go_on()
         self._replies.send()
 
+    def _give_way(self, nonsense: int) -> None:
+        """In a flood this thread and the others work in turns: each would take the interpreter from the
+        other at every frame, and become ten times slower. And nonsense shall not cost a whole processor,
+        which honest clients need."""
+        self._disk.go_on()
+        pause_s = _NONSENSE_PAUSE_S if nonsense > _RECEIVE_AT_ONCE // 2 else _DISK_TURN_S
+        until = time.monotonic() + pause_s
+        while (left_s := until - time.monotonic()) > 0:
+            select.select([self._replies.fd], [], [], left_s)
+            self._replies.send()
+
     def _is_unheard(self, identity: bytes) -> bool:
-        """A stranger may be muted, or has to wait for its answer before it says more."""
+        """A stranger may be muted, not take its replies, or have to wait for one before it says more."""
         strangers = self._strangers
-        return strangers.is_muted(identity) or (
-            strangers.is_slow(identity) and self._admissions.has_any(identity)
+        return (
+            strangers.is_muted(identity)
+            or (strangers.is_slow(identity) and self._admissions.has_any(identity))
+            or self._replies.is_parked(identity)
         )
 
     def _dispatch(self, identity: bytes, frames: Sequence[memoryview]) -> None:
@@ -219,6 +245,7 @@ class Node:
 
     def _refuse(self, identity: bytes, frames: Sequence[memoryview], error: S4Error) -> None:
         self._has_worked = True
+        self._nonsense += 1
         if self._strangers.refuse(identity):
             Caller(identity, codec.salvage_id(frames), b"", self._replies.put).fail(error)
 
@@ -251,8 +278,8 @@ class Node:
             raise NodeBusy(f"node {self.address} is shutting down")
         self._admissions.admit(identity, caller.id, body_bytes=size, reply_bytes=_reply_bytes(message))
         self._has_worked = True
-        late = self._strangers.is_slow(identity)
-        self._disk.submit(identity, partial(self._on_disk_thread, message, body, caller), late=late)
+        price = _STRANGERS_PRICE if self._strangers.is_slow(identity) else 1.0
+        self._disk.submit(identity, partial(self._on_disk_thread, message, body, caller), price)
 
     def _on_disk_thread(self, message: Any, body: Body, caller: Caller) -> None:
         try:

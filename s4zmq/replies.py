@@ -53,6 +53,10 @@ class Replies:
         """Replies that their connections do not take."""
         return self._parked_count
 
+    def is_parked(self, identity: bytes) -> bool:
+        """Whether this connection does not take its replies."""
+        return identity in self._parked
+
     def send(self) -> None:
         """Send what goes."""
         if self._parked and time.monotonic() >= self._retry_at:

@@ -37,7 +37,7 @@ class _Counts:
 
 
 class Strangers:
-    """What is wrong with each connection."""
+    """What is wrong with each connection. When there is much of it, each has less patience to expect."""
 
     def __init__(self) -> None:
         self._refusals, self._reproaches, self._muted = _Counts(), _Counts(), _Counts()
@@ -49,8 +49,8 @@ class Strangers:
         return self._muted.of(identity) > 0
 
     def is_slow(self, identity: bytes) -> bool:
-        """Whether it is served one request at a time, and after all others."""
-        return self._reproaches.of(identity) >= REPROACHES
+        """Whether it is served one request at a time, and after others."""
+        return self._reproaches.of(identity) >= self._patience(REPROACHES)
 
     def refuse(self, identity: bytes) -> bool:
         """Note that a message was bad; whether the connection shall hear of it. It does at least once,
@@ -58,7 +58,7 @@ class Strangers:
         self._look_at_clock()
         count = self._refusals.add(identity)
         self._left -= 1
-        if count >= (REFUSALS_ANSWERED if self._left > 0 else 1):
+        if count >= self._patience(REFUSALS_ANSWERED):
             self._muted.add(identity)
         return count == 1 or self._left > 0
 
@@ -66,6 +66,10 @@ class Strangers:
         """Note that a request was well formed, but none that a client of ours would make."""
         self._look_at_clock()
         self._reproaches.add(identity)
+        self._left -= 1
+
+    def _patience(self, usual: int) -> int:
+        return usual if self._left > 0 else 1
 
     def _look_at_clock(self) -> None:
         now = time.monotonic()
