@@ -18,7 +18,6 @@ from __future__ import annotations
 import errno
 import os
 import re
-import select
 import subprocess
 import threading
 from contextlib import suppress
@@ -27,7 +26,7 @@ from .commandtext import check_command
 from .errors import RequestError, StorageError
 from .processes import MARKER, kill_groups_below
 from .shell import Command, Outcome, Shell, Switch, status_of
-from .watching import Tail, feed_rest, watch
+from .watching import Tail, can_be_read, feed_rest, watch
 
 # One line without an end, so that bash's messages about the command count its lines from 1. Nothing is
 # left for a command to see: BASH_EXECUTION_STRING holds what it holds under `bash -c TEXT`.
@@ -184,7 +183,7 @@ class _Bash:
     def ask(self, request: bytes) -> None:
         """Start a command. Raises OSError where the bash has ended, or has said what it was not asked:
         then nothing was started."""
-        if select.select([self.answers], [], [], 0)[0]:
+        if can_be_read(self.answers):
             raise BrokenPipeError(errno.EPIPE, "its stdout was written to")
         self._nonce = os.urandom(8).hex().encode()
         os.write(self._requests, self._nonce + b" " + request)

@@ -6,7 +6,10 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from .codec import Body, failure_of
-from .errors import S4Error
+from .errors import KeyInvalid, ProtocolError, S4Error, WrongOwner
+from .wire import Failure
+
+_REPROACHES = frozenset((KeyInvalid.code, WrongOwner.code, ProtocolError.code))
 
 
 class Letter(NamedTuple):
@@ -35,3 +38,10 @@ class Caller(NamedTuple):
     def fail(self, error: S4Error) -> None:
         """Send the final reply of a request that failed."""
         self.answer(failure_of(error))
+
+
+def is_reproach(reply: Any) -> bool:
+    """Whether no client would have asked so: ours parses its keys and knows their owners."""
+    if isinstance(reply, Failure):
+        return reply.code in _REPROACHES
+    return any(row[1] in _REPROACHES for row in getattr(reply, "failures", ()))

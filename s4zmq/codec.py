@@ -18,6 +18,7 @@ import msgpack
 
 from . import wire
 from .errors import ProtocolError, S4Error, WrongVersion, from_code
+from .limits import LIST_MAX, MAP_MAX
 
 MAGIC = b"s4z"
 PRELUDE = MAGIC + bytes((wire.VERSION,))
@@ -54,9 +55,9 @@ def decode(frames: Sequence[Body]) -> tuple[Envelope, Body]:
     """(envelope, body) of a control message. Raises ProtocolError or WrongVersion."""
     if len(frames) not in (2, 3):
         raise ProtocolError(f"a control message has 2 or 3 frames, not {len(frames)}")
-    check_prelude(bytes(frames[0]))
+    check_prelude(frames[0])
     try:
-        fields = msgpack.unpackb(frames[1], max_map_len=64, strict_map_key=True)
+        fields = _unpack(frames[1])
     except (ValueError, RecursionError, msgpack.exceptions.UnpackException) as exc:
         raise ProtocolError(f"the header is not msgpack: {type(exc).__name__}") from exc
     if not isinstance(fields, dict):
@@ -64,11 +65,15 @@ def decode(frames: Sequence[Body]) -> tuple[Envelope, Body]:
     return _envelope(fields), frames[2] if len(frames) == 3 else b""
 
 
-def check_prelude(prelude: bytes) -> None:
+def _unpack(header: Body) -> Any:
+    return msgpack.unpackb(header, max_map_len=MAP_MAX, max_array_len=LIST_MAX, strict_map_key=True)
+
+
+def check_prelude(prelude: Body) -> None:
     """Raises ProtocolError for a stranger and WrongVersion for an s4zmq of another version."""
     if prelude == PRELUDE:
         return
-    if len(prelude) == len(PRELUDE) and prelude.startswith(MAGIC):
+    if len(prelude) == len(PRELUDE) and bytes(prelude).startswith(MAGIC):
         raise WrongVersion(
             f"the other side speaks version {prelude[-1]} of the protocol and this one"
             f" {wire.VERSION}: install the same s4zmq on the client and on every node"
@@ -79,17 +84,17 @@ def check_prelude(prelude: bytes) -> None:
 def salvage_id(frames: Sequence[Body]) -> int:
     """The id of a message that `decode` refused, for the reply that says so; 0 where there is none."""
     try:
-        fields = msgpack.unpackb(frames[1], max_map_len=64, strict_map_key=True)
-        found = fields["id"]
+        found = _unpack(frames[1])["id"]
     except Exception:  # whatever a stranger sent: it has no id that could be read
         return 0
     return found if _is_count(found) else 0
 
 
 def _envelope(fields: dict[str, Any]) -> Envelope:
-    cls = wire.BY_OP.get(fields.get("op", "")) if isinstance(fields.get("op"), str) else None
+    op = fields.get("op")
+    cls = wire.BY_OP.get(op) if isinstance(op, str) else None
     if cls is None:
-        raise ProtocolError(f"no such op: {fields.get('op')!r:.40}")
+        raise ProtocolError(f"no such op: {op[:40]!r}" if isinstance(op, str) else "no op that is text")
     id, roster, session = fields.get("id"), fields.get("roster", b""), fields.get("session", b"")
     if not _is_count(id):
         raise ProtocolError("a message without an id")
@@ -216,8 +221,8 @@ def encode_chunk(chunk: Chunk) -> bytes:
     return _HEADER.pack(PRELUDE, LAST if chunk.last else 0, chunk.transfer, chunk.offset)
 
 
-def decode_chunk(header: bytes) -> Chunk:
-    """Raises ProtocolError."""
+def decode_chunk(header: Body) -> Chunk:
+    """Raises ProtocolError or WrongVersion."""
     if len(header) != _HEADER.size:
         raise ProtocolError("a data header has 32 bytes")
     prelude, flags, transfer, offset = _HEADER.unpack(header)

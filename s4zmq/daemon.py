@@ -62,6 +62,7 @@ def serve(args: dict[str, Any]) -> int:
     """Open the data folder, bind, and serve until drained. Raises S4Error."""
     from .config import load_config
     from .datadir import open_store
+    from .descriptors import widen
     from .memory import keep_freed_buffers
     from .node import Node, NodeOptions
     from .processes import Registry, become_subreaper
@@ -82,6 +83,7 @@ def serve(args: dict[str, Any]) -> int:
     registry.kill_left_over()
     become_subreaper()
     keep_freed_buffers()
+    widen()
     shell = Shell(registry, Path(config.path))
     with bind_errors(address):
         node = Node(options, config.roster, store, shell, registry)

@@ -55,6 +55,15 @@ CONTROL_HWM = 64
 DATA_HWM = 4
 """Chunks queued per data connection; memory under fan-in multiplies by it (64 cost 82 MB, 4 cost 24)."""
 
+MAP_MAX = 64
+"""Entries of any map in a header; no message has half as many."""
+
+LIST_MAX = 2000
+"""Items of any list in a header: what a page and a parcel have. Longer ones are refused unread."""
+
+REQUEST_HEADER_MAX_BYTES = 256 << 10
+"""Header of a request that is no offer; the largest holds a batch of the longest keys, some 140 KiB."""
+
 # -- keys and commands
 
 KEY_MAX_BYTES = 1024
@@ -95,7 +104,18 @@ MAX_REPLY_BYTES = 32 << 20
 """Bytes of values in replies on their way; beyond that each connection has one at a time."""
 
 MAX_PARKED = 64
-"""Replies kept for a connection that does not take them; with more it is given up."""
+"""Replies kept for a connection that does not take them; with more they are dropped."""
+
+MAX_PARKED_IN_ALL = 4096
+"""Replies kept for all such connections; an honest one never has any, as its window is smaller than its
+queue."""
+
+MAX_REQUESTS_IN_HAND = 1024
+"""Requests of one connection that a node works on at once."""
+
+OWN_REQUESTS = 16
+"""A connection may have so many requests, and one message with values, on a node that is full: else few
+strangers could shut out everybody. The node's bounds are passed by as much again at most."""
 
 PARCEL_MAX_FILES = 2000
 """Outputs that one OFFER of a shuffle announces; a task with more sends several."""
@@ -115,11 +135,44 @@ KEPT_MEMBERS = 20_000
 MAX_FAILURES_KEPT = 100
 """Failures of one job, or damaged keys, that a node describes in full; beyond that they are counted."""
 
+# -- strangers
+
+MAX_CONNECTIONS = 8192
+"""To one node, or half of the descriptors that its process may have; each costs 28 KB and a descriptor.
+Of more, those that have been silent for longest are ended."""
+
+LISTEN_BACKLOG = 1024
+"""Connections that wait to be taken; ZeroMQ's 100 are full at once when thousands come."""
+
+REFUSALS_ANSWERED = 32
+"""Bad messages that one connection gets an answer to, in each STRANGER_S; then it is not heard until
+that is over. An honest client with a wrong conf file has a window of 8."""
+
+REFUSALS_IN_ALL = 2000
+"""Bad messages and requests of all connections together; beyond that one of them is enough."""
+
+REPROACHES = 16
+"""Well-formed requests of one connection, in STRANGER_S, that no client would make; then it is served one
+request at a time, after all others, and what it says meanwhile is not heard."""
+
+MAX_STRANGERS = 4096
+"""Connections of which a node remembers that they sent bad messages."""
+
+STRANGER_S = 5.0
+"""How long a node remembers them."""
+
 # -- time
 
 HEARTBEAT_INTERVAL_MS = 1000
 HEARTBEAT_TIMEOUT_MS = 4000
-"""ZeroMQ's own heartbeats. They come from the I/O thread: they find a cut link, not a hung process."""
+"""ZeroMQ's own heartbeats, which whoever dials sends. They come from the I/O thread: they find a cut
+link, not a hung process."""
+
+HANDSHAKE_TIMEOUT_MS = 5000
+"""A connection that has not introduced itself by then is ended."""
+
+SILENT_CONNECTION_S = 10.0
+"""A connection to a node on which nothing arrives for so long is ended; heartbeats count."""
 
 CONNECT_TIMEOUT_MS = 2000
 """An attempt to connect is given up and made anew. The kernel alone would try at 1, 3, 7, 15, 31 s: after

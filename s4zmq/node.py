@@ -1,7 +1,7 @@
 """The node: one loop that owns the control socket and hands every request to the room it belongs to.
 
     this thread     ROUTER: receive, decode, dispatch, send replies; deadlines
-    disk threads    requests about keys (`keyserver`), plans, staged parcels
+    disk threads    requests about keys (`keyserver`), plans, staged parcels; in turns
     inbox           PULL: chunks to disk
     shuffle         DEALER and PUSH to the peers
     job threads     wait for commands; evals and verifies have one each
@@ -14,20 +14,22 @@ from __future__ import annotations
 
 import logging
 import os
-import threading
+import select
 import time
-from collections import deque
-from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import zmq
 
 from . import codec, sockets, wire
-from .caller import Caller, Letter
+from .admissions import Admissions
+from .caller import Caller, Letter, is_reproach
 from .codec import Body, failure_of
 from .courier import Courier
-from .errors import Cancelled, InternalError, NodeBusy, ProtocolError, QueueFull, S4Error, WrongRoster
+from .descriptors import most_connections
+from .door import Door
+from .errors import Cancelled, InternalError, NodeBusy, ProtocolError, S4Error, WrongRoster
 from .evals import Evals
 from .fates import Fates, Resolver
 from .inbox import Inbox
@@ -38,31 +40,34 @@ from .ledger import Ledger
 from .limits import (
     BATCH_MAX_BYTES,
     DRAIN_S,
-    MAX_PARKED,
-    MAX_QUEUED_BYTES,
     MAX_REPLY_BYTES,
-    MAX_REQUESTS,
+    REQUEST_HEADER_MAX_BYTES,
     TICK_S,
 )
-from .mailbox import Mailbox
 from .memory import release_freed_buffers
 from .outputs import Outputs
 from .outstanding import Outstanding
 from .placement import Roster
 from .processes import Registry
+from .replies import Replies
 from .sessions import Sessions
 from .shell import Shell
 from .shipment import Dock
 from .shuffle import Shuffle
 from .staging import Staging
 from .store import Store
+from .strangers import Strangers
 from .tasks import Workshop
+from .turns import Turns
 from .verifier import Verifier
 
 log = logging.getLogger(__name__)
 
 _STOPPING_S = 3.0
 _RECEIVE_AT_ONCE = 256
+_FLOOD_BEGINS = 32
+_DISK_TURN_S, _NONSENSE_PAUSE_S = 0.0005, 0.002
+_STRANGERS_PRICE = 8.0
 _TAKEN_WHILE_DRAINING = (wire.Commit, wire.Abort, wire.Settle, wire.Fates)
 Handler = Callable[[Any, Body, Caller], None]
 
@@ -93,21 +98,22 @@ class Node:
         self._roster_digest = roster.digest
         self._context = sockets.new_context()
         self._control = sockets.bind_control(self._context, options.address)
-        self._outgoing: Mailbox[Letter | None] = Mailbox()
-        self._parked: dict[bytes, deque[Letter]] = {}
-        self._requests: set[tuple[bytes, int]] = set()
-        self._queued_bytes = 0
-        self._outstanding = Outstanding(MAX_REPLY_BYTES)
-        self._lock = threading.Lock()
+        self._strangers = Strangers()
+        outstanding = Outstanding(MAX_REPLY_BYTES)
+        self._admissions = Admissions(options.address, outstanding)
+        self._replies = Replies(self._send, outstanding, self._on_replied)
         self._drain_until = 0.0
         self._next_tick = 0.0
         self._has_worked = False
+        self._nonsense = 0
         self._registry = registry
         self._store = store
-        self._disk = ThreadPoolExecutor(options.disk_threads, thread_name_prefix="disk")
+        self._disk = Turns(options.disk_threads, "disk")
         self._sessions = sessions = Sessions()
         host = options.address.rpartition(":")[0]
         self._inbox = Inbox(self._context, host, options.data_port, sessions)
+        control_port = int(options.address.rpartition(":")[2])
+        self._door = Door((control_port, self._inbox.port), most_connections())
         with store.disk_errors("can not read what earlier runs have left"):
             ledger, in_doubt = Ledger(store.root, roster), InDoubt(store.root)
         self._keys = KeyServer(
@@ -178,40 +184,86 @@ class Node:
         """Serve until drained. Owns the control socket: no other thread may touch it."""
         self._inbox.start()
         self._shuffle.start()
+        self._door.start()
         poller = zmq.Poller()
         poller.register(self._control, zmq.POLLIN)
-        poller.register(self._outgoing.fd, zmq.POLLIN)
+        poller.register(self._replies.fd, zmq.POLLIN)
         while not self._is_drained():
-            poller.poll(int((0.01 if self._parked else TICK_S) * 1000))
-            self._send_replies()
-            self._receive()
-            self._send_replies()
+            poller.poll(int((0.01 if self._replies.parked else TICK_S) * 1000))
+            self._serve()
             self._look_at_deadlines(time.monotonic())
         self._stop()
 
-    def _receive(self) -> None:
-        for _ in range(_RECEIVE_AT_ONCE):
+    def _serve(self) -> None:
+        """Take requests, and send replies as soon as there are any: they do not wait for a flood."""
+        nonsense = self._nonsense
+        for number in range(_RECEIVE_AT_ONCE):
+            self._replies.send()
             try:
-                frames = self._control.recv_multipart(zmq.NOBLOCK, copy=False)
+                frames = sockets.receive(self._control)
             except zmq.Again:
-                return
-            self._dispatch([frame.buffer for frame in frames])
+                break
+            if number == _FLOOD_BEGINS:
+                self._disk.hold()
+            identity = frames[0].bytes
+            if self._is_unheard(identity):
+                self._nonsense += 1
+            else:
+                self._dispatch(identity, [frame.buffer for frame in frames[1:]])
+        else:
+            self._give_way(self._nonsense - nonsense)
+        self._disk.go_on()
+        self._replies.send()
 
-    def _dispatch(self, frames: list[memoryview]) -> None:
-        identity = bytes(frames[0])
+    def _give_way(self, nonsense: int) -> None:
+        """In a flood this thread and the others work in turns: each would take the interpreter from the
+        other at every frame, and become ten times slower. And nonsense shall not cost a whole processor,
+        which honest clients need."""
+        self._disk.go_on()
+        pause_s = _NONSENSE_PAUSE_S if nonsense > _RECEIVE_AT_ONCE // 2 else _DISK_TURN_S
+        until = time.monotonic() + pause_s
+        while (left_s := until - time.monotonic()) > 0:
+            select.select([self._replies.fd], [], [], left_s)
+            self._replies.send()
+
+    def _is_unheard(self, identity: bytes) -> bool:
+        """A stranger may be muted, not take its replies, or have to wait for one before it says more."""
+        strangers = self._strangers
+        return (
+            strangers.is_muted(identity)
+            or (strangers.is_slow(identity) and self._admissions.has_any(identity))
+            or self._replies.is_parked(identity)
+        )
+
+    def _dispatch(self, identity: bytes, frames: Sequence[memoryview]) -> None:
         try:
-            envelope, body = codec.decode(frames[1:])
+            envelope, body = codec.decode(frames)
+            caller = Caller(identity, envelope.id, envelope.session, self._post)
+            self._check(envelope, len(frames[1]))
+            handler = self._handler(envelope.message)
         except S4Error as error:
-            Caller(identity, codec.salvage_id(frames[1:]), b"", self._outgoing.put).fail(error)
+            self._refuse(identity, frames, error)
             return
-        caller = Caller(identity, envelope.id, envelope.session, self._outgoing.put)
         try:
-            self._check(envelope)
-            self._hand_over(envelope.message, body, caller)
+            handler(envelope.message, body, caller)
         except S4Error as error:
             caller.fail(error)
 
-    def _check(self, envelope: codec.Envelope) -> None:
+    def _post(self, letter: Letter) -> None:
+        """A reply, from any thread. What a node cuts short because it ends is no fault of the request."""
+        failure = letter.message
+        if self._drain_until and isinstance(failure, wire.Failure) and failure.code == Cancelled.code:
+            error = NodeBusy(f"node {self.address} is shutting down: try again")
+            letter = letter._replace(message=failure_of(error))
+        self._replies.put(letter)
+
+    def _refuse(self, identity: bytes, frames: Sequence[memoryview], error: S4Error) -> None:
+        self._has_worked = True
+        self._nonsense += 1
+        if self._strangers.refuse(identity):
+            Caller(identity, codec.salvage_id(frames), b"", self._replies.put).fail(error)
+
+    def _check(self, envelope: codec.Envelope, header_bytes: int) -> None:
         if envelope.roster != self._roster_digest:
             raise WrongRoster(
                 f"this conf file and that of node {self.address} name different nodes, or in another"
@@ -219,45 +271,41 @@ class Node:
             )
         if len(envelope.session) != 8:
             raise ProtocolError("a request without a session of 8 bytes")
+        if header_bytes > REQUEST_HEADER_MAX_BYTES and not isinstance(envelope.message, wire.Offer):
+            raise ProtocolError(f"a header of more than {REQUEST_HEADER_MAX_BYTES} bytes")
         self._sessions.touch(envelope.session)
 
-    def _hand_over(self, message: Any, body: Body, caller: Caller) -> None:
+    def _handler(self, message: Any) -> Handler:
         quick = self._quick.get(type(message))
         if quick:
-            quick(message, body, caller)
-            return
-        slow = self._slow.get(type(message))
-        if slow is None:
+            return quick
+        if type(message) not in self._slow:
             raise ProtocolError(f"{wire.OPS[type(message)]} is not a request")
-        token = (caller.identity, caller.id)
-        if token in self._requests:
+        return self._admit
+
+    def _admit(self, message: Any, body: Body, caller: Caller) -> None:
+        """Hand a request to a disk thread."""
+        identity, size = caller.identity, len(body)
+        if self._admissions.knows(identity, caller.id):
             return  # sent again, but the first one had arrived
         if self._drain_until and not isinstance(message, _TAKEN_WHILE_DRAINING):
             raise NodeBusy(f"node {self.address} is shutting down")
-        if len(self._requests) >= MAX_REQUESTS or self._queued_bytes > MAX_QUEUED_BYTES:
-            raise QueueFull(f"node {self.address} has too much to do: try again")
-        if not self._outstanding.reserve(caller.identity, caller.id, _reply_bytes(message)):
-            raise QueueFull(f"node {self.address} has too many bytes on their way: try again")
-        self._requests.add(token)
+        self._admissions.admit(identity, caller.id, body_bytes=size, reply_bytes=_reply_bytes(message))
         self._has_worked = True
-        self._count_queued(len(body))
-        self._disk.submit(self._on_disk_thread, slow, message, body, caller)
+        price = _STRANGERS_PRICE if self._strangers.is_slow(identity) else 1.0
+        self._disk.submit(identity, partial(self._on_disk_thread, message, body, caller), price)
 
-    def _on_disk_thread(self, handler: Handler, message: Any, body: Body, caller: Caller) -> None:
+    def _on_disk_thread(self, message: Any, body: Body, caller: Caller) -> None:
         try:
             with self._store.disk_errors(wire.OPS[type(message)]):
-                handler(message, body, caller)
+                self._slow[type(message)](message, body, caller)
         except S4Error as error:
             caller.fail(error)
         except Exception:
             log.exception("%s failed", wire.OPS[type(message)])
             caller.fail(InternalError(f"a bug on node {self.address}: see its log"))
         finally:
-            self._count_queued(-len(body))
-
-    def _count_queued(self, change_bytes: int) -> None:
-        with self._lock:
-            self._queued_bytes += change_bytes
+            self._admissions.started(caller.identity, len(body))
 
     def _later(self, function: Callable[..., object], *args: object) -> None:
         """Disk work that no request waits for."""
@@ -268,69 +316,31 @@ class Node:
             except Exception:
                 log.exception("%s failed", function.__name__)
 
-        self._disk.submit(run)
+        self._disk.submit(b"", run)
 
     def _file_folder(self, job: bytes, name: str) -> str:
         return self._jobs.file_folder(job, name)
 
-    # -- replies
-
-    def _send_replies(self) -> None:
-        for identity in list(self._parked):
-            waiting = self._parked.pop(identity)
-            while waiting and self._try_send(waiting[0]):
-                waiting.popleft()
-            if waiting:
-                self._parked[identity] = waiting
-        for letter in self._outgoing.take():
-            if letter is not None:
-                self._send(letter)
-
-    def _send(self, letter: Letter) -> None:
-        if self._drain_until and isinstance(letter.message, wire.Failure):
-            letter = letter._replace(message=self._as_draining(letter.message))
-        waiting = self._parked.get(letter.identity)
-        if waiting is None and self._try_send(letter):
-            return
-        if waiting is None:
-            waiting = self._parked[letter.identity] = deque()
-        waiting.append(letter)
-        if len(waiting) > MAX_PARKED:
-            log.warning("a client takes no replies: %d are dropped", len(waiting))
-            for dropped in self._parked.pop(letter.identity):
-                self._forget(dropped)
-
-    def _as_draining(self, failure: wire.Failure) -> wire.Failure:
-        """What was cut short because this node ends is no fault of the request."""
-        if failure.code != Cancelled.code:
-            return failure
-        return failure_of(NodeBusy(f"node {self.address} is shutting down: try again"))
-
-    def _try_send(self, letter: Letter) -> bool:
+    def _send(self, frames: Sequence[Body], copy: bool) -> bool:
         """False where the client is too slow for now; a client that is gone counts as sent."""
-        frames: list[Body] = [letter.identity, *codec.encode(letter.message, letter.id)]
-        if len(letter.body):
-            frames.append(self._outstanding.watch(letter.identity, letter.body))
         try:
-            self._control.send_multipart(frames, zmq.NOBLOCK, copy=len(letter.body) < 65536)
+            self._control.send_multipart(frames, zmq.NOBLOCK, copy=copy)
         except zmq.Again:
             return False
         except zmq.ZMQError as exc:
             if exc.errno != zmq.EHOSTUNREACH:
                 raise
-        if type(letter.message) not in wire.INTERIM:
-            self._forget(letter)
         return True
 
-    def _forget(self, letter: Letter) -> None:
-        """The request has had its final reply."""
-        self._requests.discard((letter.identity, letter.id))
-        self._outstanding.settle(letter.identity, letter.id)
+    def _on_replied(self, letter: Letter) -> None:
+        self._admissions.end(letter.identity, letter.id)
+        if is_reproach(letter.message):
+            self._strangers.reproach(letter.identity)
 
     # -- requests that this thread answers
 
     def _on_ping(self, ping: wire.Ping, body: Body, caller: Caller) -> None:
-        lost = [id for id in ping.pending if (caller.identity, id) not in self._requests]
+        lost = [id for id in ping.pending if not self._admissions.knows(caller.identity, id)]
         # A reply that waits in the mailbox belongs to a request that still counts as pending here,
         # and is sent before this pong.
         caller.answer(wire.Pong(self.boot, lost))
@@ -341,7 +351,7 @@ class Node:
     def counts(self) -> dict[str, int]:
         """What is under way; all zero on an idle node."""
         return {
-            "requests": len(self._requests),
+            "requests": len(self._admissions),
             "sessions": len(self._sessions),
             "transfers": len(self._inbox),
             "listings": self._keys.listing_count,
@@ -375,7 +385,7 @@ class Node:
 
     def _rest(self) -> None:
         """When the last request has ended, give memory back; once for each time of work."""
-        if self._requests or self._parked:
+        if len(self._admissions) or self._replies.parked:
             self._has_worked = True
         elif self._has_worked:
             self._has_worked = False
@@ -384,12 +394,12 @@ class Node:
     def drain(self) -> None:
         """Refuse new work and end `run` when the old is done, or after DRAIN_S. For signal handlers."""
         self._drain_until = self._drain_until or time.monotonic() + DRAIN_S
-        self._outgoing.put(None)
+        self._replies.wake()
 
     def _is_drained(self) -> bool:
         if not self._drain_until:
             return False
-        return not self._requests or time.monotonic() >= self._drain_until
+        return not len(self._admissions) or time.monotonic() >= self._drain_until
 
     def _stop(self) -> None:
         """Tear down what is left, give its replies a moment to go out, and close."""
@@ -397,12 +407,13 @@ class Node:
         until = time.monotonic() + _STOPPING_S
         held = (self._jobs, self._evals, self._verifier, self._staging, self._inbox)
         while any(held) and time.monotonic() < until:
-            self._send_replies()
+            self._replies.send()
             time.sleep(0.01)
         self._shuffle.stop()
         self._inbox.stop()
-        self._disk.shutdown(wait=True, cancel_futures=True)
-        self._send_replies()
+        self._disk.stop()
+        self._door.stop()
+        self._replies.send()
         self._control.close(linger=500)
         self._in_doubt.close()
         self._registry.sweep_orphans()

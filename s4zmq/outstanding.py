@@ -11,8 +11,8 @@ from collections import deque
 
 from .codec import Body
 
-_COPIED_BELOW_BYTES = 65536
-"""ZeroMQ copies smaller bodies at once; they are bounded by the length of its queues."""
+LARGE_BYTES = 65536
+"""ZeroMQ copies smaller frames at once; they are bounded by the length of its queues."""
 
 
 class Outstanding:
@@ -43,8 +43,8 @@ class Outstanding:
         self._add(identity, -self._reserved.pop((identity, id), 0))
 
     def watch(self, identity: bytes, body: Body) -> Body:
-        """What to send in place of `body`: its bytes are held until ZeroMQ forgets it."""
-        if len(body) < _COPIED_BELOW_BYTES:
+        """What to send in place of `body`: if it is large, its bytes count until ZeroMQ forgets it."""
+        if len(body) < LARGE_BYTES:
             return body
         view = memoryview(body)
         reference = weakref.ref(view, lambda dead: self._freed.append(id(dead)))

@@ -19,6 +19,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from .descriptors import narrow
+
 MARKER = "S4_TASK"
 _PR_SET_CHILD_SUBREAPER = 36
 _PATIENCE_S = 2.0
@@ -62,6 +64,7 @@ class Registry:
 
     def started(self, marker: str, pid: int) -> None:
         """The command with `marker` leads group `pid`."""
+        narrow(pid)
         with self._lock:
             self._leaders[marker] = pid
 

@@ -5,7 +5,12 @@ Facts behind the options, measured on loopback:
 - One PUSH connected to two peers round-robins between them: one PUSH per destination.
 - ROUTER without MANDATORY drops for an unknown or slow peer and says nothing. With it, EHOSTUNREACH
   means gone and EAGAIN too slow; a send that blocks would stop the whole node, so NOBLOCK always.
-- Without heartbeats the loss of a cut link was never noticed.
+- Without heartbeats the loss of a cut link was never noticed. They tell the node how long to wait
+  for the next one, so it is enough that the dialling side sends them.
+- ZeroMQ 4.3.5 ends the process ("Assertion failed: !_io_error") when it is about to send a heartbeat
+  over a connection that was lost while its queue for received messages was full. So a node, to whom
+  anybody may do that, sends none (`door` ends what is silent), and whoever dials has a queue without
+  an end: what arrives there is what it has asked for.
 - Sends below 64 KiB copy anyway, so only chunks go out with copy=False.
 A socket is used by the one thread that made it.
 """
@@ -23,8 +28,10 @@ from .limits import (
     CONTROL_MAX_BYTES,
     DATA_HWM,
     DATA_MAX_BYTES,
+    HANDSHAKE_TIMEOUT_MS,
     HEARTBEAT_INTERVAL_MS,
     HEARTBEAT_TIMEOUT_MS,
+    LISTEN_BACKLOG,
 )
 
 if TYPE_CHECKING:
@@ -39,7 +46,7 @@ def new_context() -> Context:
 
 def bind_control(context: Context, address: str) -> Socket:
     """The ROUTER that clients and peers dial. `address` is host:port; raises zmq.ZMQError."""
-    socket = _socket(context, zmq.ROUTER, CONTROL_MAX_BYTES, CONTROL_HWM)
+    socket = _bound_socket(context, zmq.ROUTER, CONTROL_MAX_BYTES, CONTROL_HWM)
     socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
     socket.setsockopt(zmq.ROUTER_HANDOVER, 1)  # a client that reconnects is the canonical one
     _bind(socket, address)
@@ -48,7 +55,7 @@ def bind_control(context: Context, address: str) -> Socket:
 
 def bind_data(context: Context, host: str, port: int) -> tuple[Socket, int]:
     """The PULL for chunks and the port that it got (`port` 0: the kernel chooses)."""
-    socket = _socket(context, zmq.PULL, DATA_MAX_BYTES, DATA_HWM)
+    socket = _bound_socket(context, zmq.PULL, DATA_MAX_BYTES, DATA_HWM)
     _bind(socket, f"{host}:{port or '*'}")
     endpoint = socket.getsockopt(zmq.LAST_ENDPOINT)
     assert isinstance(endpoint, bytes)
@@ -57,7 +64,7 @@ def bind_data(context: Context, host: str, port: int) -> tuple[Socket, int]:
 
 def dial_control(context: Context, address: str) -> Socket:
     """A DEALER to one node. Its identity outlives a reconnect, so replies find it again."""
-    socket = _socket(context, zmq.DEALER, CONTROL_MAX_BYTES, CONTROL_HWM)
+    socket = _dialling_socket(context, zmq.DEALER, CONTROL_MAX_BYTES, CONTROL_HWM)
     socket.setsockopt(zmq.ROUTING_ID, b"\1" + os.urandom(15))
     socket.connect(_endpoint(address))
     return socket
@@ -69,11 +76,25 @@ def dial_data(context: Context, address: str) -> tuple[Socket, Socket]:
     The PUSH refuses to queue for a node that is not there. It would reconnect by itself and lose
     what was on its way without a word: the monitor tells.
     """
-    socket = _socket(context, zmq.PUSH, DATA_MAX_BYTES, DATA_HWM)
+    socket = _dialling_socket(context, zmq.PUSH, DATA_MAX_BYTES, DATA_HWM)
     socket.setsockopt(zmq.IMMEDIATE, 1)
     monitor = socket.get_monitor_socket(zmq.EVENT_DISCONNECTED)
     socket.connect(_endpoint(address))
     return socket, monitor
+
+
+def receive(socket: Socket) -> list[zmq.Frame]:
+    """One message that is there, in frames that are not copied. Raises zmq.Again where there is none.
+
+    `recv_multipart` asks the socket after each frame whether there are more, which takes longer than
+    the rest of it: 5.6 us for a message of three, and 2.0 so.
+    """
+    frame = socket.recv(zmq.NOBLOCK, copy=False)
+    frames = [frame]
+    while frame.more:
+        frame = socket.recv(zmq.NOBLOCK, copy=False)
+        frames.append(frame)
+    return frames
 
 
 def close_data(socket: Socket, monitor: Socket) -> None:
@@ -87,15 +108,28 @@ def _socket(context: Context, kind: int, max_bytes: int, hwm: int) -> Socket:
     socket = context.socket(kind)
     socket.setsockopt(zmq.LINGER, 0)
     socket.setsockopt(zmq.SNDHWM, hwm)
-    socket.setsockopt(zmq.RCVHWM, hwm)
     socket.setsockopt(zmq.MAXMSGSIZE, max_bytes)
+    socket.setsockopt(zmq.IPV6, 1)
+    return socket
+
+
+def _bound_socket(context: Context, kind: int, max_bytes: int, hwm: int) -> Socket:
+    socket = _socket(context, kind, max_bytes, hwm)
+    socket.setsockopt(zmq.RCVHWM, hwm)
+    socket.setsockopt(zmq.BACKLOG, LISTEN_BACKLOG)
+    socket.setsockopt(zmq.HANDSHAKE_IVL, HANDSHAKE_TIMEOUT_MS)
+    return socket
+
+
+def _dialling_socket(context: Context, kind: int, max_bytes: int, hwm: int) -> Socket:
+    socket = _socket(context, kind, max_bytes, hwm)
+    socket.setsockopt(zmq.RCVHWM, 0)
     socket.setsockopt(zmq.HEARTBEAT_IVL, HEARTBEAT_INTERVAL_MS)
     socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, HEARTBEAT_TIMEOUT_MS)
     socket.setsockopt(zmq.HEARTBEAT_TTL, HEARTBEAT_TIMEOUT_MS)
     socket.setsockopt(zmq.CONNECT_TIMEOUT, CONNECT_TIMEOUT_MS)
     socket.setsockopt(zmq.RECONNECT_IVL, 50)
     socket.setsockopt(zmq.RECONNECT_IVL_MAX, 500)
-    socket.setsockopt(zmq.IPV6, 1)
     return socket
 
 

@@ -108,11 +108,11 @@ class Staging:
         """Take a small parcel at once, or grant credit for a large one. Raises KeyExists early."""
         if not 0 < len(offer.entries) <= PARCEL_MAX_FILES:
             raise ProtocolError(f"offer: 1 to {PARCEL_MAX_FILES} outputs a parcel")
-        keys = [self._keys.own_key(text) for text, _ in offer.entries]
         sizes = [size for _, size in offer.entries]
+        self._store.require_space(sum(sizes), f"a parcel of {len(sizes)} outputs")
+        keys = [self._keys.own_key(text) for text, _ in offer.entries]
         for key in keys:
             self._require_free(key)
-        self._store.require_space(sum(sizes), f"a parcel of {len(keys)} outputs")
         group = Group.of(offer.task, keys, offer.origin)
         task = self._require(group, caller.session, with_folder=max(sizes) > PARCEL_INLINE_BYTES)
         if offer.parcel in task.spool.parcels:

@@ -13,6 +13,8 @@ from collections.abc import Callable, Mapping
 from .limits import EVAL_CHUNK_BYTES, STDERR_TAIL_BYTES
 
 Take = Callable[[bytes], object]
+_LONG_MS = 1e9
+"""A poll can not wait for longer than a C int has milliseconds, 24 days."""
 
 
 class Tail:
@@ -40,8 +42,8 @@ def watch(end: int, readers: Mapping[int, Take], cancel: int, timeout_s: float) 
         poller.register(fd, select.POLLIN)
     expires_at = time.monotonic() + timeout_s if timeout_s else None
     while True:
-        left_ms = max(0, (expires_at - time.monotonic()) * 1e3) if expires_at else None
-        ready = [fd for fd, _ in poller.poll(left_ms)]
+        left_ms = max(0, (expires_at - time.monotonic()) * 1e3) if expires_at else _LONG_MS
+        ready = [fd for fd, _ in poller.poll(min(left_ms, _LONG_MS))]
         if cancel in ready:
             return "cancel"
         if expires_at and time.monotonic() >= expires_at and end not in ready:
@@ -51,6 +53,13 @@ def watch(end: int, readers: Mapping[int, Take], cancel: int, timeout_s: float) 
                 poller.unregister(fd)
         if end in ready:
             return "end"
+
+
+def can_be_read(fd: int) -> bool:
+    """Whether something lies in a pipe now, or it has ended."""
+    poller = select.poll()  # `select` itself knows the first 1024 descriptors only
+    poller.register(fd, select.POLLIN)
+    return bool(poller.poll(0))
 
 
 def _feed(fd: int, take: Take) -> bool:

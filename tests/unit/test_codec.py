@@ -162,10 +162,10 @@ def test_an_id_of_another_length_is_refused(cls: Any, message: Any) -> None:
 @pytest.mark.parametrize(
     ("fields", "why"),
     [
-        ({}, "no such op"),
+        ({}, "no op that is text"),
         ({"op": "no-such", "id": 1}, "no such op: 'no-such'"),
-        ({"op": ["ok"], "id": 1}, "no such op"),
-        ({"op": b"ok", "id": 1}, "no such op"),
+        ({"op": ["ok"], "id": 1}, "no op that is text"),
+        ({"op": b"ok", "id": 1}, "no op that is text"),
         ({"op": "ok"}, "without an id"),
         ({"op": "ok", "id": -1}, "without an id"),
         ({"op": "ok", "id": True}, "without an id"),

@@ -1,0 +1,108 @@
+"""Replies on their way: from any thread to the one that owns the control socket, and out.
+
+A connection that does not take its replies has them kept here, a few; then they are dropped. An honest
+client has room in its queue for all that it can ask for at once, so this is for strangers, and bounded
+for all of them together.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from . import codec, wire
+from .caller import Letter
+from .codec import Body
+from .limits import MAX_PARKED, MAX_PARKED_IN_ALL
+from .mailbox import Mailbox
+from .outstanding import LARGE_BYTES, Outstanding
+
+_RETRY_S = 0.01
+_RETRIES_AT_ONCE = 256
+
+Send = Callable[[Sequence[Body], bool], bool]
+"""`send(frames, copy)`: whether the connection took them; one that is gone counts as having."""
+
+
+class Replies:
+    """Letters that go out in order, for each connection."""
+
+    def __init__(self, send: Send, outstanding: Outstanding, on_end: Callable[[Letter], None]) -> None:
+        """`on_end` is called for each final reply, and for what was dropped."""
+        self._send = send
+        self._outstanding = outstanding
+        self._on_end = on_end
+        self._new: Mailbox[Letter | None] = Mailbox()
+        self._parked: dict[bytes, deque[Letter]] = {}
+        self._parked_count = 0
+        self._retry_at = 0.0
+        self.fd = self._new.fd
+        """Readable where there is something to send."""
+
+    def put(self, letter: Letter) -> None:
+        """Send this; from any thread."""
+        self._new.put(letter)
+
+    def wake(self) -> None:
+        """Have the thread that polls look around; also for signal handlers."""
+        self._new.put(None)
+
+    @property
+    def parked(self) -> int:
+        """Replies that their connections do not take."""
+        return self._parked_count
+
+    def is_parked(self, identity: bytes) -> bool:
+        """Whether this connection does not take its replies."""
+        return identity in self._parked
+
+    def send(self) -> None:
+        """Send what goes."""
+        if self._parked and time.monotonic() >= self._retry_at:
+            self._retry()
+        if len(self._new):
+            for letter in self._new.take():
+                if letter is not None:
+                    self._send_or_park(letter)
+
+    def _retry(self) -> None:
+        """Some of those that wait, in turns."""
+        for identity in list(self._parked)[:_RETRIES_AT_ONCE]:
+            waiting = self._parked.pop(identity)
+            while waiting and self._try(waiting[0]):
+                waiting.popleft()
+                self._parked_count -= 1
+            if waiting:
+                self._parked[identity] = waiting
+        self._retry_at = time.monotonic() + _RETRY_S
+
+    def _send_or_park(self, letter: Letter) -> None:
+        waiting = self._parked.get(letter.identity)
+        if waiting is None and self._try(letter):
+            return
+        if waiting is None:
+            waiting = self._parked[letter.identity] = deque()
+        waiting.append(letter)
+        self._parked_count += 1
+        if len(waiting) > MAX_PARKED or self._parked_count > MAX_PARKED_IN_ALL:
+            self._drop(letter.identity)
+
+    def _drop(self, identity: bytes) -> None:
+        dropped = self._parked.pop(identity)
+        self._parked_count -= len(dropped)
+        for letter in dropped:
+            self._on_end(letter)
+
+    def _try(self, letter: Letter) -> bool:
+        frames: list[Body] = [letter.identity, *codec.encode(letter.message, letter.id)]
+        if len(letter.body):
+            frames.append(letter.body)
+        is_large = max(map(len, frames)) >= LARGE_BYTES
+        if is_large:
+            frames = [self._outstanding.watch(letter.identity, frame) for frame in frames]
+        if not self._send(frames, not is_large):
+            return False
+        if type(letter.message) not in wire.INTERIM:
+            self._on_end(letter)
+        return True
