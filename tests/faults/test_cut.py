@@ -110,7 +110,9 @@ def is_all_or_none(net: NetCluster, outputs: int = 3) -> bool:
     return all(made.count(path) == outputs for path in set(made))
 
 
-def test_cut_peers_during_transfer_of_map_to_n_leave_nothing(net: NetCluster, tmp_path: Path) -> None:
+def test_cut_peers_during_transfer_of_map_to_n_leave_nothing_half_done(
+    net: NetCluster, tmp_path: Path
+) -> None:
     fill(net, tmp_path)
     requests = Requests(net)
     requests.start("map-to-n", "map-to-n", "s4://in/", "s4://out/", f"{SPLIT}; sleep 0.2")
@@ -119,7 +121,7 @@ def test_cut_peers_during_transfer_of_map_to_n_leave_nothing(net: NetCluster, tm
     requests.must_name(*net.nodes)
     net.heal()
     net.assert_no_leftovers()
-    assert names(net, "out/") == []
+    assert is_all_or_none(net), "an input may have been done before the cut"
     wait_until(lambda: can_shuffle(net, "s4://again"), "a map-to-n to succeed")
 
 
