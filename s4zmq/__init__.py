@@ -4,10 +4,10 @@ Only map-to-n moves data between nodes. The rooms, from the ground up; a room im
 layers only, and a test keeps that:
 
      0  limits errors wire mailbox interrupts memory pipes points turns
-     1  keys checksum commandtext codec sorting trees watching descriptors door strangers
-     2  placement transfer sockets sessions caller localfiles outstanding processes recipes journal
+     1  keys checksum commandtext codec sorting trees watching descriptors strangers
+     2  placement transfer sockets sessions caller localfiles outstanding processes door recipes journal
      3  config store courier shell ledger indoubt admissions replies
-     4  bashes slots datadir listing scratch sinks streams inbox spool linefile
+     4  bashes slots reception datadir listing scratch sinks streams inbox spool linefile
      5  client counting keyserver outputs
      6  puts gets printing staging evals inputs judging
      7  copying runs fates
