@@ -20,6 +20,7 @@ Usage:
   s4 [-c PATH] cp [-r] [--resume] [--] SRC DST
   s4 [-c PATH] ls [-r] [--] [PREFIX]
   s4 [-c PATH] rm [-r] [--dry-run] [--] PREFIX
+  s4 [-c PATH] verify [--] [PREFIX]
   s4 [-c PATH] eval [--] KEY CMD
   s4 [-c PATH] (map | map-to-n | map-from-n) [--retries N] [--timeout SECONDS] [--jobs N]
                [--keep-going] [--resume] [--dry-run] [--file PATH]... [--] INDIR OUTDIR CMD
@@ -33,6 +34,7 @@ Usage:
   cp          Copy a file, a folder (-r) or - to s4://..., or back.
   ls          List keys; -r those in folders too; without PREFIX the buckets.
   rm          Remove one key; -r every key that starts with PREFIX, across buckets.
+  verify      Read every key that starts with PREFIX, or all, anew and compare its checksum.
   eval        Run CMD where KEY lives, with KEY on its stdin.
   map         Run CMD for each key below INDIR; its stdout becomes a key below OUTDIR.
   map-to-n    Run CMD for each key; the files that it writes and prints become keys.
@@ -245,6 +247,14 @@ def _rm(args: Args) -> int:
     return 0
 
 
+def _verify(args: Args) -> int:
+    from .verify import verify
+
+    with _client(args) as client:
+        print(verify(client, args["PREFIX"]))
+    return 0
+
+
 def _eval(args: Args) -> int:
     from .commandtext import check_command
     from .keys import Key
@@ -323,6 +333,7 @@ COMMANDS: Mapping[str, Callable[[Args], int]] = {
     "cp": _cp,
     "ls": _ls,
     "rm": _rm,
+    "verify": _verify,
     "eval": _eval,
     "map": _map,
     "map-to-n": _map,

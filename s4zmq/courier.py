@@ -12,108 +12,31 @@ from __future__ import annotations
 
 import itertools
 import os
-import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from math import inf
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import zmq
 
 from . import codec, interrupts, sockets
 from .errors import NodeUnreachable, QueueFull, S4Error, from_code
-from .limits import (
-    BATCHES_IN_FLIGHT,
-    FULL_LIMIT_S,
-    FULL_PAUSE_S,
-    LEASE_INTERVAL_S,
-    PING_INTERVAL_S,
-    REQUEST_WINDOW,
-    SILENCE_LIMIT_S,
-    TICK_S,
-)
+from .limits import BATCHES_IN_FLIGHT, PING_INTERVAL_S, SILENCE_LIMIT_S, TICK_S
+from .lines import Body, DataLine, Line, OnReply, Pending
 from .placement import Roster
 from .wire import INTERIM, Failure, Ping, Pong
 
-Body = codec.Body
-OnReply = Callable[[Any, Body], None]
-"""Called with (message or S4Error, body) for every reply; after a final one or an error, no more."""
-
-
-class Pending(NamedTuple):
-    """A request that waits for its final reply."""
-
-    message: Any
-    body: Body
-    on_reply: OnReply
-    resend: bool
-    """Whether sending it a second time does no harm."""
-
-
-class Refused(NamedTuple):
-    """A request that a full node has sent back."""
-
-    since: float
-    """Time of the first refusal."""
-
-    due: float
-    """When it goes out again; infinite once it has."""
-
-    pause_s: float
-
-
-class Line:
-    """The connection to one node, and what waits on it."""
-
-    def __init__(self, node: str, socket: sockets.Socket) -> None:
-        self.node = node
-        self.socket = socket
-        self.pending: dict[int, Pending] = {}
-        self.refused: dict[int, Refused] = {}
-        """Those of the pending that the node has sent back at least once."""
-        self.window = float(REQUEST_WINDOW)
-        """Batches that may be in flight: halved by a refusal, and growing by one a round."""
-        self.ping_id = 0
-        """Id of the ping that is not answered yet, or 0."""
-        self.pinged_at = 0.0
-        self.boot = b""
-
-    def refuse(self, id: int, now: float) -> bool:
-        """The node was full: whether the request is to go out again, after a pause."""
-        before = self.refused.get(id, Refused(now, 0.0, FULL_PAUSE_S / 2))
-        if id not in self.pending or now - before.since > FULL_LIMIT_S:
-            return False
-        pause_s = min(TICK_S, 2 * before.pause_s)
-        jitter = 0.5 + os.urandom(1)[0] / 255  # so that those who were refused together do not return so
-        self.refused[id] = Refused(before.since, now + pause_s * jitter, pause_s)
-        self.window = max(1.0, self.window / 2)
-        return True
-
-    def due(self, now: float) -> list[int]:
-        """The requests that go out again now."""
-        found = [id for id, refused in self.refused.items() if refused.due <= now]
-        for id in found:
-            self.refused[id] = self.refused[id]._replace(due=inf)
-        if found:  # a pong on its way does not know of them
-            self.ping_id, self.pinged_at = 0, now
-        return found
-
-    def is_out(self, id: int) -> bool:
-        """Whether the node should know of the request."""
-        return id not in self.refused or self.refused[id].due == inf
-
-    def end(self, id: int) -> None:
-        """The final reply is here."""
-        del self.pending[id]
-        self.refused.pop(id, None)
-        self.window = min(float(REQUEST_WINDOW), self.window + 1 / self.window)
+if TYPE_CHECKING:
+    from .lease import Lease
 
 
 class Courier:
     """Requests to the nodes of one roster."""
 
-    def __init__(self, roster: Roster, context: sockets.Context) -> None:
+    def __init__(self, roster: Roster, context: sockets.Context, asker: str = "") -> None:
+        """`asker` is the node that asks its peers, for messages; a client has none."""
         self.roster = roster
+        self.asker = asker
         self.context = context
         self.session = os.urandom(8)
         self.silent: set[str] = set()
@@ -257,7 +180,7 @@ class Courier:
                 self._ping(line, now)
             elif now - line.pinged_at > SILENCE_LIMIT_S - PING_INTERVAL_S:
                 self.silent.add(line.node)
-                self._fail(line, unreachable(line.node))
+                self._fail(line, unreachable(line.node, self.asker))
 
     def _ping(self, line: Line, now: float) -> None:
         line.ping_id, line.pinged_at = next(self._ids), now
@@ -333,7 +256,9 @@ class Courier:
     def keep_lease(self) -> None:
         """From now on prove to all nodes that this session lives, whatever its thread waits for."""
         if self._lease is None:
-            self._lease = Lease(self)
+            from .lease import Lease  # most commands have no work that needs one
+
+            self._lease = Lease(self.roster, self.context, self.session)
             self._lease.start()
 
     def close(self) -> None:
@@ -346,86 +271,6 @@ class Courier:
             self._hang_up_data(data_line)
 
 
-class DataLine:
-    """A PUSH to one node. It refuses rather than queues, and then asks to be polled."""
-
-    def __init__(self, address: str, socket: sockets.Socket, monitor: sockets.Socket) -> None:
-        self.address = address
-        self.socket = socket
-        self.monitor = monitor
-        self.is_lost = False
-        """What was sent may not arrive: transfers that used this line have failed."""
-        self.is_blocked = False
-        self._was_connected = False
-        self._dialled_at = time.monotonic()
-
-    def push(self, chunk: codec.Chunk, data: Body) -> bool:
-        """Whether the node's queue took the chunk. Raises NodeUnreachable where the port never
-        answered; a node that is merely slow blocks without an end."""
-        try:
-            self.socket.send_multipart(
-                [codec.encode_chunk(chunk), data], zmq.NOBLOCK, copy=len(data) < 65536
-            )
-        except zmq.Again:
-            self.is_blocked = True
-            if not self._was_connected and time.monotonic() - self._dialled_at > SILENCE_LIMIT_S:
-                raise NodeUnreachable(f"the data port {self.address} does not answer") from None
-            return False
-        self._was_connected = True
-        return True
-
-    def close(self) -> None:
-        """After this the line is lost."""
-        self.is_lost = True
-        sockets.close_data(self.socket, self.monitor)
-
-    def recheck(self, is_writable: bool) -> None:
-        """After a poll: a line that never connected is tried again, so that its deadline shows."""
-        if is_writable or not self._was_connected:
-            self.is_blocked = False
-
-
-class Lease(threading.Thread):
-    """Pings all nodes in the session's name, from sockets of its own. A paused stdout does not
-    hold it up. It dials only once the first interval is over, so short commands pay nothing."""
-
-    def __init__(self, courier: Courier) -> None:
-        super().__init__(name="lease", daemon=True)
-        self._roster = courier.roster
-        self._context = courier.context
-        self._frames = codec.encode(Ping([]), 0, courier.roster.digest, courier.session)
-        self._stopped = threading.Event()
-
-    def run(self) -> None:
-        """Until stopped."""
-        if self._stopped.wait(LEASE_INTERVAL_S):
-            return
-        dealers = [sockets.dial_control(self._context, node) for node in self._roster.nodes]
-        try:
-            while True:
-                for dealer in dealers:
-                    _ping_and_drain(dealer, self._frames)
-                if self._stopped.wait(LEASE_INTERVAL_S):
-                    return
-        finally:
-            for dealer in dealers:
-                dealer.close()
-
-    def stop(self) -> None:
-        """Ends the thread and waits for it."""
-        self._stopped.set()
-        self.join()
-
-
-def _ping_and_drain(dealer: sockets.Socket, frames: Sequence[bytes]) -> None:
-    try:
-        dealer.send_multipart(frames, zmq.NOBLOCK)
-        while True:
-            dealer.recv_multipart(zmq.NOBLOCK)
-    except zmq.Again:
-        return
-
-
 def _collect(replies: dict[str, tuple[Any, Body]], node: str) -> OnReply:
     def on_reply(reply: Any, body: Body) -> None:
         if type(reply) not in INTERIM:
@@ -434,8 +279,13 @@ def _collect(replies: dict[str, tuple[Any, Body]], node: str) -> OnReply:
     return on_reply
 
 
-def unreachable(node: str) -> NodeUnreachable:
-    """The error for a node that does not answer."""
+def unreachable(node: str, asker: str = "") -> NodeUnreachable:
+    """The error for a node that does not answer; `asker` is the peer that asked."""
+    if asker:  # which the client may well reach, and then `s4 health` finds nothing
+        return NodeUnreachable(
+            f"node {node} does not answer its peer {asker}: it is down or hung, or the two are cut off"
+            " from each other, try again"
+        )
     return NodeUnreachable(
         f"node {node} does not answer: it is down, hung or cut off (see `s4 health`), try again"
     )

@@ -190,6 +190,8 @@ class Getter:
     def _ask_large(self, node: str, item: Wanted) -> None:
         wanted = min(WINDOW_CHUNKS, -(-item.size // CHUNK_BYTES))
         self._wait(lambda: wanted + sum(d.ranges for d, _ in self._downloads) <= _RANGES_AT_ONCE)
+        if self._errors:
+            return
         if self._resume and os.path.isfile(item.path):
             self._ask(node, [item])  # it may be the same
         else:
@@ -197,6 +199,8 @@ class Getter:
 
     def _ask(self, node: str, batch: list[Wanted]) -> None:
         self._wait(lambda: self._in_flight[node] < self._courier.window(node))
+        if self._errors:  # perhaps of this node: it would be waited for all over again
+            return
         there = self._resume and any(os.path.isfile(item.path) for item in batch)
         self._request(node, batch, inline=not there)
 

@@ -68,8 +68,8 @@ class Inbox(threading.Thread):
 
     # -- from other threads
 
-    def open(self, sizes: list[int] | None, sink: Sink, caller: Caller) -> None:
-        """Start a transfer and grant its first credit. Raises NodeBusy."""
+    def open(self, sizes: list[int] | None, sink: Sink, caller: Caller) -> bytes:
+        """Start a transfer and grant its first credit; its id. Raises NodeBusy."""
         if len(self._arrivals) >= MAX_TRANSFERS:
             raise NodeBusy(f"{MAX_TRANSFERS} transfers are under way to this node: try again")
         transfer = os.urandom(16)
@@ -82,6 +82,7 @@ class Inbox(threading.Thread):
             del self._arrivals[transfer]
             raise
         caller.answer(Granted(transfer, chunks, self.address))
+        return transfer
 
     def discard(self, transfer: bytes, error: S4Error | None = None) -> None:
         """End a transfer from outside; one that has ended is fine."""

@@ -92,6 +92,10 @@ class InDoubt:
         with self._lock:
             return list(self._doubts.values())
 
+    def close(self) -> None:
+        """Give the descriptor back; what is in doubt stays on the disk."""
+        self._journal.close()
+
     def _compact(self) -> None:
         if self._journal.size > _COMPACT_BYTES + len(self._doubts) * 1024:
             self._journal.replace(map(_line, self._doubts.values()))

@@ -81,7 +81,7 @@ def read_lines(path: Path) -> Iterator[str]:
     with suppress(FileNotFoundError), open(path, "rb") as file:
         for data in file:
             line, _, seal = data.rstrip(b"\n").rpartition(b"\t")
-            if seal.decode(errors="replace") == _seal(line) and data.endswith(b"\n"):
+            if seal.decode(errors="replace") == _seal(line):
                 yield line.decode(errors="surrogateescape")
 
 

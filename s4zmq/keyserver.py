@@ -103,7 +103,7 @@ class KeyServer:
         """Start a large value; the inbox answers from here on."""
         target = self._target(request.key, request.job)
         if not request.job:
-            self._store.refuse_taken(Key.parse(request.key), request.writer)
+            self._store.refuse_taken(Key.parse(request.key), request.writer, request.digest)
         self._store.require_space(request.size, str(target))
         sink = ValueSink(self._store, target, request.writer)
         try:
@@ -111,6 +111,11 @@ class KeyServer:
         except BaseException:
             sink.discard()
             raise
+
+    def on_room(self, request: wire.Room, body: Body, caller: Caller) -> None:
+        """Is there room for so many bytes?"""
+        self._store.require_space(request.bytes, "what is to be copied here")
+        caller.answer(wire.Ok())
 
     def _target(self, name: str, job: bytes) -> Target:
         if job:

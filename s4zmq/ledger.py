@@ -81,7 +81,7 @@ class Ledger:
         """Raises RequestError where all earlier runs into its folder were of other recipes."""
         earlier = [other for other in list(self._recipes.values()) if other.outdir == recipe.outdir]
         if earlier and recipe not in earlier:
-            how = earlier[-1].differences(recipe)
+            how = recipe.differences(earlier[-1])
             raise RequestError(
                 f"the run into {recipe.outdir} that --resume would finish {how}: say the same again, or"
                 f" `s4 rm -r {recipe.outdir}` and run it without --resume"

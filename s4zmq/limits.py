@@ -88,6 +88,9 @@ MAX_TRANSFERS = 4096
 MAX_EVALS = 128
 MAX_JOBS = 64
 MAX_LISTINGS = 1024
+MAX_VERIFIES = 4
+"""Each reads the disk from end to end: more at once would only take turns."""
+
 MAX_SHIPPED_FILES = 256
 
 MAX_REQUESTS = 8192
@@ -130,7 +133,7 @@ KEPT_MEMBERS = 20_000
 """Members of a merge's groups that are kept between its plan and its run (about 4 MB)."""
 
 MAX_FAILURES_KEPT = 100
-"""Failures of one job that a node describes in full; beyond that they are counted."""
+"""Failures of one job, or damaged keys, that a node describes in full; beyond that they are counted."""
 
 # -- strangers
 
@@ -177,6 +180,10 @@ HANDSHAKE_TIMEOUT_MS = 5000
 
 SILENT_CONNECTION_S = 10.0
 """A connection to a node on which nothing arrives for so long is ended; heartbeats count."""
+
+CONNECT_TIMEOUT_MS = 2000
+"""An attempt to connect is given up and made anew. The kernel alone would try at 1, 3, 7, 15, 31 s: after
+a cut of half a minute the lease of a session would not be kept for as long again."""
 
 PING_INTERVAL_S = 1.0
 """A node that owes an answer is pinged this often."""

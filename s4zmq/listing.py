@@ -50,14 +50,25 @@ def _walk_folder(store: Store, folder: str, start: str, recursive: bool) -> Iter
 
 
 def _names(path: str, start: str) -> Iterator[str]:
-    """Names in a folder that start with `start`; folders with a slash, so that they sort as in a path."""
+    """Names in a folder that start with `start`; folders with a slash, so that they sort as in a path.
+
+    What is not UTF-8 is a stranger's: no key has such a name, and no message could carry it.
+    """
     try:
         with os.scandir(path) as entries:
             for entry in entries:
-                if entry.name.startswith(start):
+                if entry.name.startswith(start) and (entry.name.isascii() or _is_text(entry.name)):
                     yield entry.name + "/" if entry.is_dir(follow_symlinks=False) else entry.name
     except (FileNotFoundError, NotADirectoryError):
         return  # removed meanwhile, or never there
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _entry(store: Store, path: str) -> Entry | None:

@@ -5,6 +5,7 @@ No network. A file appears under its final name whole or not at all.
 
 from __future__ import annotations
 
+import errno
 import itertools
 import os
 import re
@@ -16,6 +17,10 @@ from .errors import LocalFileError, map_errors
 from .limits import KEY_MAX_BYTES
 
 _numbers = itertools.count(1)
+_NAMELESS = getattr(os, "O_TMPFILE", 0)
+"""0 where the system has no files without names, as macOS."""
+_NOT_NAMELESS = (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL)
+"""What file systems and kernels say that have none."""
 
 
 _DESCRIPTOR = re.compile(r"/(?:dev|proc/self)/fd/(\d+)")
@@ -93,6 +98,8 @@ class NewFile:
         """Makes the folders above `path`; follows a link. Raises LocalFileError."""
         self.path = path
         self._temporary = ""
+        self._has_name = False
+        """Whether there is a file of the temporary name."""
         with map_errors({OSError: LocalFileError}, f"can not write {path}"):
             mode = self._mode()
             if stat.S_ISDIR(mode):
@@ -117,12 +124,21 @@ class NewFile:
         folder = os.path.dirname(self.path) or "."
         self._temporary = os.path.join(folder, f".s4-{os.getpid()}-{next(_numbers)}.part")
         try:
-            self._fd = self._open()
+            self._fd = self._open(folder)
         except FileNotFoundError:
             os.makedirs(folder, exist_ok=True)
-            self._fd = self._open()
+            self._fd = self._open(folder)
 
-    def _open(self) -> int:
+    def _open(self, folder: str) -> int:
+        """A file without a name, of which a kill leaves nothing; with one where there is no such thing."""
+        self._has_name = not _NAMELESS
+        if _NAMELESS:
+            try:
+                return os.open(folder, os.O_WRONLY | _NAMELESS | os.O_CLOEXEC, 0o666)
+            except OSError as exc:
+                if exc.errno not in _NOT_NAMELESS:
+                    raise
+        self._has_name = True
         return os.open(self._temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
@@ -134,20 +150,36 @@ class NewFile:
 
     def keep(self) -> None:
         """Give it its name, in place of an older file. Raises LocalFileError."""
-        self._close()
         if not self._temporary:
+            self._close()
             return
         try:
             with map_errors({OSError: LocalFileError}, f"can not write {self.path}"):
-                os.replace(self._temporary, self.path)
+                self._give_name()
         except LocalFileError:
             self.discard()
             raise
+        self._close()
+
+    def _give_name(self) -> None:
+        if not self._has_name:
+            try:
+                self._link(self.path)
+                return
+            except FileExistsError:  # a link replaces nothing, and a rename does
+                self._link(self._temporary)
+                self._has_name = True
+        os.replace(self._temporary, self.path)
+        self._has_name = False
+
+    def _link(self, path: str) -> None:
+        # src_dir_fd makes CPython call linkat, which alone can follow /proc to the file.
+        os.link(f"/proc/self/fd/{self._fd}", path, src_dir_fd=0)
 
     def discard(self) -> None:
         """Leave nothing; harmless after `keep`."""
         self._close()
-        if not self._temporary:
+        if not self._has_name:
             return
         try:
             os.unlink(self._temporary)

@@ -4,7 +4,7 @@
     disk threads    requests about keys (`keyserver`), plans, staged parcels; in turns
     inbox           PULL: chunks to disk
     shuffle         DEALER and PUSH to the peers
-    job threads     wait for commands; evals have one each
+    job threads     wait for commands; evals and verifies have one each
 
 No handler in this thread touches the disk, so a ping is answered while a disk hangs. Other threads
 reply through a mailbox. What a client started is registered under its session and ends with it.
@@ -22,8 +22,8 @@ from typing import Any, NamedTuple
 import zmq
 
 from . import codec, sockets, wire
-from .caller import Caller
-from .codec import Body
+from .caller import Caller, Letter
+from .codec import Body, failure_of
 from .courier import Courier
 from .door import Door
 from .errors import Cancelled, InternalError, NodeBusy, ProtocolError, S4Error, WrongRoster
@@ -53,6 +53,7 @@ from .staging import Staging
 from .store import Store
 from .tasks import Workshop
 from .turns import Turns
+from .verifier import Verifier
 
 log = logging.getLogger(__name__)
 
@@ -120,11 +121,14 @@ class Node:
         )
         self._fates = Fates(ledger)
         resolver = Resolver(options.address, in_doubt, self._fates, self._staging)
-        self._shuffle = Shuffle(lambda: Courier(roster, self._context), options.address, resolver)
+        self._shuffle = Shuffle(
+            lambda: Courier(roster, self._context, options.address), options.address, resolver
+        )
         dock = Dock(self._shuffle, self._staging, self._fates)
         shop = Workshop(options.address, roster, store, shell, dock, self._outputs, ledger)
         self._jobs = Jobs(shop, options.commands, sessions, self._later)
         self._evals = Evals(store, shell, self._keys, sessions)
+        self._verifier = Verifier(store, sessions)
         self._quick: Mapping[type, Handler] = self._quick_handlers()
         self._slow: Mapping[type, Handler] = self._slow_handlers()
 
@@ -149,7 +153,9 @@ class Node:
             wire.List: self._keys.on_list,
             wire.More: self._keys.on_more,
             wire.Delete: self._keys.on_delete,
+            wire.Room: self._keys.on_room,
             wire.DeleteBelow: self._keys.on_delete_below,
+            wire.Verify: self._verifier.on_verify,
             wire.Eval: self._evals.on_eval,
             wire.Plan: self._jobs.on_plan,
             wire.Run: self._jobs.on_run,
@@ -181,7 +187,7 @@ class Node:
     def _dispatch(self, identity: bytes, frames: Sequence[memoryview]) -> None:
         try:
             envelope, body = codec.decode(frames)
-            caller = Caller(identity, envelope.id, envelope.session, self._replies.put)
+            caller = Caller(identity, envelope.id, envelope.session, self._post)
             self._check(envelope, len(frames[1]))
             handler = self._handler(envelope.message)
         except S4Error as error:
@@ -192,6 +198,14 @@ class Node:
             handler(envelope.message, body, caller)
         except S4Error as error:
             caller.fail(error)
+
+    def _post(self, letter: Letter) -> None:
+        """A reply, from any thread. What a node cuts short because it ends is no fault of the request."""
+        failure = letter.message
+        if self._drain_until and isinstance(failure, wire.Failure) and failure.code == Cancelled.code:
+            error = NodeBusy(f"node {self.address} is shutting down: try again")
+            letter = letter._replace(message=failure_of(error))
+        self._replies.put(letter)
 
     def _check(self, envelope: codec.Envelope, header_bytes: int) -> None:
         if envelope.roster != self._roster_digest:
@@ -271,6 +285,7 @@ class Node:
             "listings": self._keys.listing_count,
             "jobs": len(self._jobs),
             "evals": len(self._evals),
+            "verifies": len(self._verifier),
             "commands": self._registry.running,
             "staged": len(self._staging),
             "in-doubt": len(self._in_doubt),
@@ -321,7 +336,8 @@ class Node:
         """Tear down what is left, give its replies a moment to go out, and close."""
         self._sessions.close_all()
         until = time.monotonic() + _STOPPING_S
-        while (self._jobs or self._evals or self._staging or self._inbox) and time.monotonic() < until:
+        held = (self._jobs, self._evals, self._verifier, self._staging, self._inbox)
+        while any(held) and time.monotonic() < until:
             self._replies.send()
             time.sleep(0.01)
         self._shuffle.stop()
@@ -330,6 +346,7 @@ class Node:
         self._door.stop()
         self._replies.send()
         self._reception.socket.close(linger=500)
+        self._in_doubt.close()
         self._registry.sweep_orphans()
         self._context.term()
 

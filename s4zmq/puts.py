@@ -114,6 +114,8 @@ class Putter:
 
     def _send(self, node: str, batch: _Batch) -> None:
         self._wait(lambda: self._in_flight[node] < self._courier.window(node))
+        if self._errors:  # perhaps of this node: it would be waited for all over again
+            return
 
         def on_reply(reply: Any, _: Body) -> None:
             self._in_flight[node] -= 1
@@ -141,6 +143,9 @@ class Putter:
 
     def _put_large(self, item: Item, fd: int, size: int) -> None:
         self._wait(lambda: len(self._uploads) < _UPLOADS_AT_ONCE)
+        if self._errors:
+            os.close(fd)
+            return
         self._client.holds_work()
         same = self._digest_if_resuming(fd, item.path)
 
@@ -152,7 +157,7 @@ class Putter:
             else:
                 self._errors.append(reply)
 
-        self._start(item, FileSource(fd, item.path), size, on_end)
+        self._start(item, FileSource(fd, item.path), size, on_end, same)
 
     def _digest_if_resuming(self, fd: int, path: str) -> bytes:
         if not self._resume:
@@ -160,10 +165,13 @@ class Putter:
         with map_errors({OSError: LocalFileError}, f"can not read {path}"):
             return digest_of_file(fd)[1]
 
-    def _start(self, item: Item, source: Any, size: int | None, on_end: Callable[[Any], None]) -> Upload:
+    def _start(
+        self, item: Item, source: Any, size: int | None, on_end: Callable[[Any], None], digest: bytes = b""
+    ) -> Upload:
         upload = Upload(self._courier, item.node, source, on_end)
         self._uploads.append(upload)
-        upload.start(wire.Open(item.name, size or 0, size is not None, self._writer, self._job))
+        sized = size is not None
+        upload.start(wire.Open(item.name, size or 0, sized, self._writer, self._job, digest))
         return upload
 
     def _wait(self, is_over: Callable[[], bool]) -> None:

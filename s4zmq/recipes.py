@@ -51,7 +51,7 @@ class Recipe(NamedTuple):
         return cls(kind, inputs, outdir, command, tuple((name, digest) for name, digest in files))
 
     def differences(self, other: Recipe) -> str:
-        """What tells it from another run into the same folder, for an error message."""
+        """What tells another run into the same folder from this one, for an error message."""
         found = [
             what
             for what, mine, theirs in (

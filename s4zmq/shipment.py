@@ -37,6 +37,9 @@ from .streams import FilesSource
 
 log = logging.getLogger(__name__)
 
+_ABORT_LIMIT_S = 3.0
+"""How long a task waits for its abort, which goes on without it."""
+
 _PARCELS_A_TASK = 8
 """Parcels of one task that wait or are in flight; its thread pauses beyond that."""
 
@@ -134,14 +137,15 @@ class Shipment:
         return [owner for owner in self._parcels if owner != self._node]
 
     def abort(self) -> None:
-        """Undo on every node; waits until each has answered or is unreachable. Never raises."""
+        """Undo on every node; waits until each has answered or is unreachable, but not for long: what
+        was sent shortly before a node fell silent has its whole time still to wait. Never raises."""
         points.reach("shipment.aborting")
         errand = Errand(self._dock.shuffle, self._cancel)
         try:
             for owner in self._peers:
                 errand.post(owner, wire.Abort(self._group.task))
             self._dock.staging.abort(self._group.task)
-            errand.wait_for_all()
+            errand.wait_for_all(_ABORT_LIMIT_S)
         except S4Error as error:
             log.warning("a task could not be undone everywhere: %s", error)
         finally:

@@ -11,7 +11,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from . import wire
@@ -127,19 +127,29 @@ class Shuffle(threading.Thread):
             if type(reply) in wire.INTERIM:
                 return
             self._in_flight[job.node] -= 1
-            if isinstance(job.message, wire.Abort):
-                self._note_if_undone(job.node, job.message)(reply, b"")
-            job.on_end(reply)
+            is_silent = isinstance(reply, NodeUnreachable)
+            for ended in (job, *(self._take_waiting(courier, job.node) if is_silent else ())):
+                if isinstance(ended.message, wire.Abort):
+                    self._note_if_undone(ended.node, ended.message)(reply, b"")
+                ended.on_end(reply)
             self._start_next(courier, job.node)
 
         if isinstance(job.message, wire.Abort) and job.node in courier.silent:
-            on_end(unreachable(job.node))  # asked again until it answers; nobody waits for that
+            on_end(unreachable(job.node, self.node))  # asked again until it answers; nobody waits for that
         elif job.source is None:
             courier.request(job.node, job.message, on_end, job.body)
         else:
             upload = Upload(courier, job.node, job.source, on_end)
             self._uploads.append(upload)
             upload.start(job.message)
+
+    def _take_waiting(self, courier: Courier, node: str) -> Sequence[_Job]:
+        """What stands in line for a node that does not answer, and would wait as long all over again."""
+        if node not in courier.silent:
+            return ()  # only one of its connections was lost
+        waiting = list(self._queues[node])
+        self._queues[node].clear()
+        return waiting
 
 
 class Errand:
@@ -186,10 +196,12 @@ class Errand:
             raise Cancelled("the job was ended")
         self._raise_error()
 
-    def wait_for_all(self) -> None:
-        """Until all have answered, whatever becomes of the job. Raises the first error."""
+    def wait_for_all(self, limit_s: float | None = None) -> None:
+        """Until all have answered, whatever becomes of the job. Raises the first error, and
+        NodeUnreachable where the limit is over before."""
         with self._changed:
-            self._changed.wait_for(lambda: self._waiting == 0)
+            if not self._changed.wait_for(lambda: self._waiting == 0, limit_s):
+                raise NodeUnreachable("a node has not answered yet")
         self._raise_error()
 
     def _raise_error(self) -> None:

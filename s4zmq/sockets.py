@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING
 import zmq
 
 from .limits import (
+    CONNECT_TIMEOUT_MS,
     CONTROL_HWM,
     CONTROL_MAX_BYTES,
     DATA_HWM,
@@ -156,6 +157,7 @@ def _dialling_socket(context: Context, kind: int, max_bytes: int, hwm: int) -> S
     socket.setsockopt(zmq.HEARTBEAT_IVL, HEARTBEAT_INTERVAL_MS)
     socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, HEARTBEAT_TIMEOUT_MS)
     socket.setsockopt(zmq.HEARTBEAT_TTL, HEARTBEAT_TIMEOUT_MS)
+    socket.setsockopt(zmq.CONNECT_TIMEOUT, CONNECT_TIMEOUT_MS)
     socket.setsockopt(zmq.RECONNECT_IVL, 50)
     socket.setsockopt(zmq.RECONNECT_IVL_MAX, 500)
     return socket

@@ -21,13 +21,13 @@ import stat
 import struct
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 from . import points
-from .checksum import digest_of_file
+from .checksum import digest_of_file, new_digest, read_chunks
 from .errors import (
     ChecksumMismatch,
     KeyExists,
@@ -40,12 +40,16 @@ from .errors import (
 from .keys import Key
 from .limits import VERIFIED_KEYS
 from .recipes import NO_ORIGIN
+from .units import show_two
 
 XATTR = "user.s4zmq"
 _STAMP = struct.Struct("!B16s16sQ16s")
 _STAMP_VERSION = 2
 _STAMP_WITHOUT_ORIGIN = struct.Struct("!B16s16sQ")
 _LINK_TRIES = 100
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
+"""What the file system says when its bytes, its inodes or a quota are used up."""
 
 
 class Stamp(NamedTuple):
@@ -130,17 +134,22 @@ class Store:
             except FileExistsError:
                 if os.path.isdir(path) and not _remove_empty_folders(path):
                     raise KeyExists(f"{key} is a folder on node {self.node}, so no key") from None
-                if self.refuse_taken(key, stamp.writer):
+                if self.refuse_taken(key, stamp.writer, stamp.digest):
                     return False
             except (FileNotFoundError, NotADirectoryError):
                 self._make_folders(key)
         raise StorageError(f"can not store {key} on node {self.node}: its folder vanishes each time")
 
-    def refuse_taken(self, key: Key, writer: bytes) -> bool:
-        """Whether `writer` has made `key` already. Raises KeyExists where another one's value stands."""
+    def refuse_taken(self, key: Key, writer: bytes, digest: bytes = b"") -> bool:
+        """Whether `writer` has made `key` already. Raises KeyExists where another one's value stands;
+        one that should have this `digest` is read, so that nobody takes torn bytes for his own."""
         try:
             fd, found = self.open(key)
-            os.close(fd)
+            try:
+                if found.digest == digest and found.writer != writer:
+                    self.check(fd, key, found)
+            finally:
+                os.close(fd)
         except KeyNotFound:
             return False
         except ChecksumMismatch:
@@ -231,6 +240,24 @@ class Store:
                 raise self.damaged(key, "its bytes are not those that were stored")
         self._verified.add(before, stamp.digest)
 
+    def check_anew(self, fd: int, key: Key, stamp: Stamp, on_read: Callable[[int], None]) -> None:
+        """As `check`, but every byte is read whatever is remembered, and from the disk where the
+        kernel lets its copy go. `on_read(bytes)` is told of each chunk, and may raise."""
+        before = os.fstat(fd)
+        self._verified.discard(before)
+        os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+        digest, size = new_digest(), 0
+        try:
+            for chunk in read_chunks(fd):
+                digest.update(chunk)
+                size += len(chunk)
+                on_read(len(chunk))
+        except OSError as exc:
+            raise self.damaged(key, f"its bytes can not be read ({exc.strerror})") from exc
+        if (size, digest.digest()) != (stamp.size, stamp.digest):
+            raise self.damaged(key, "its bytes are not those that were stored")
+        self._verified.add(before, stamp.digest)
+
     def require_sound(self, key: Key) -> bytes:
         """As `open_checked`, for a key that others open; its digest. One look where its bytes are known."""
         try:
@@ -289,11 +316,10 @@ class Store:
     def require_space(self, wanted_bytes: int, what: str) -> None:
         """Raises NoSpace where `wanted_bytes` can not fit now."""
         status = os.statvfs(self.root)
-        free = status.f_bavail * status.f_frsize
-        if wanted_bytes > free:
-            raise NoSpace(
-                f"node {self.node} has {free / 1e9:.1f} GB free, needs {wanted_bytes / 1e9:.1f} for {what}"
-            )
+        free_bytes = status.f_bavail * status.f_frsize
+        if wanted_bytes > free_bytes:
+            free, wanted = show_two(free_bytes, wanted_bytes)
+            raise NoSpace(f"node {self.node} has {free} free, needs {wanted} for {what}")
 
     @contextmanager
     def disk_errors(self, what: str) -> Iterator[None]:
@@ -303,7 +329,7 @@ class Store:
         except S4Error:
             raise
         except OSError as exc:
-            if exc.errno in (errno.ENOSPC, errno.EDQUOT):
+            if exc.errno in FULL:
                 raise NoSpace(f"node {self.node}: {what}: its disk is full") from exc
             if exc.errno == errno.ENAMETOOLONG:
                 raise KeyInvalid(f"node {self.node}: {what}: its path is too long") from exc
@@ -328,6 +354,11 @@ class Verified:
             self._seen[_fingerprint(status)] = digest
             if len(self._seen) > self._limit:
                 self._seen.popitem(last=False)
+
+    def discard(self, status: os.stat_result) -> None:
+        """Forget it: the file is to be checked again."""
+        with self._lock:
+            self._seen.pop(_fingerprint(status), None)
 
     def digest_of(self, status: os.stat_result) -> bytes:
         """The digest of the file, or b"" where it is not known."""

@@ -12,9 +12,10 @@ from typing import Any, Protocol
 
 from .checksum import new_digest
 from .codec import Body, Chunk
-from .courier import Courier, DataLine
+from .courier import Courier
 from .errors import ConnectionLost, LocalFileError, S4Error
 from .limits import CHUNK_BYTES
+from .lines import DataLine
 from .memory import keep_freed_buffers
 from .transfer import Outgoing
 from .wire import Credit, Drop, Granted
@@ -72,7 +73,7 @@ class Upload:
     def pump(self) -> None:
         """Send what credit and the queue allow; never blocks."""
         if self._line and self._line.is_lost:
-            self.give_up(ConnectionLost(f"the data connection to node {self._node} was lost: try again"))
+            self.give_up(self._connection_lost())
         try:
             while not self.is_over and not self._ended and self._send_one():
                 pass
@@ -80,6 +81,11 @@ class Upload:
             self.give_up(error)
         except OSError as exc:
             self.give_up(LocalFileError(f"can not read: {exc.strerror}"))
+
+    def _connection_lost(self) -> ConnectionLost:
+        asker = self._courier.asker
+        where = f"from node {asker} to its peer {self._node}" if asker else f"to node {self._node}"
+        return ConnectionLost(f"the data connection {where} was lost: try again")
 
     def _send_one(self) -> bool:
         outgoing, line = self._outgoing, self._line

@@ -99,6 +99,9 @@ class Open(NamedTuple):
 
     writer: bytes
     job: bytes = b""
+    digest: bytes = b""
+    """Of what is to be sent, where the sender has read it before: whether a key that stands there has
+    these very bytes is then looked at, and not only what its attribute says."""
 
 
 class Granted(NamedTuple):
@@ -207,6 +210,40 @@ class Deleted(NamedTuple):
 
     removed: int
     failures: list[FailureRow]
+
+
+class Room(NamedTuple):
+    """Is there room on the disk for so many bytes? Ok, or a failure that says how many there are."""
+
+    bytes: int
+
+
+class Verify(NamedTuple):
+    """Read every key that starts with `prefix` anew and compare it with its size and checksum."""
+
+    prefix: str
+    """As in DeleteBelow, or empty for all keys."""
+
+
+class Verifying(NamedTuple):
+    """Counts since the start of a Verify on this node."""
+
+    keys: int
+    bytes: int
+    """That were read."""
+
+    damaged: int
+    """Of `keys`."""
+
+
+class VerifyDone(NamedTuple):
+    """Every key was looked at."""
+
+    keys: int
+    bytes: int
+    damaged: int
+    failures: list[FailureRow]
+    """The first few; `damaged` counts all."""
 
 
 # -- commands
@@ -430,6 +467,10 @@ OPS: Mapping[type, str] = {
     Delete: "delete",
     DeleteBelow: "delete-below",
     Deleted: "deleted",
+    Room: "room",
+    Verify: "verify",
+    Verifying: "verifying",
+    VerifyDone: "verify-done",
     Eval: "eval",
     Allow: "allow",
     Output: "output",
@@ -454,5 +495,5 @@ OPS: Mapping[type, str] = {
 
 BY_OP: Mapping[str, type] = {op: cls for cls, op in OPS.items()}
 
-INTERIM = frozenset((Granted, Credit, Output, Progress))
+INTERIM = frozenset((Granted, Credit, Verifying, Output, Progress))
 """Replies after which more follow for the same request; every other reply is the final one."""

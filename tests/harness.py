@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -49,13 +49,17 @@ class Port:
 class Node:
     """One node process."""
 
-    def __init__(self, cluster: Cluster, port: int, options: Sequence[str] = ()) -> None:
-        self.port = port
-        self.address = f"127.0.0.1:{port}"
-        self.folder = cluster.folder / f"node-{port}"
+    def __init__(
+        self, cluster: Cluster, address: str, options: Sequence[str] = (), inside: Sequence[str] = ()
+    ) -> None:
+        """`inside` begins the command line of a node that is to run in a place of its own."""
+        self.address = address
+        self.port = int(address.rpartition(":")[2])
+        self.folder = cluster.folder / f"node-{address.replace(':', '-')}"
         self.data = self.folder / "data"
         self._conf = cluster.conf
         self._options = list(options)
+        self._inside = list(inside)
         self._process: subprocess.Popen[bytes] | None = None
         self.folder.mkdir()
 
@@ -64,7 +68,7 @@ class Node:
         argv = [str(BIN / "s4-node"), "--conf", str(self._conf), "--port", str(self.port)]
         with open(self.folder / "log", "ab") as log:
             self._process = subprocess.Popen(
-                [*argv, "--data", str(self.data), *self._options],
+                [*self._inside, *argv, "--data", str(self.data), *self._options],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -115,6 +119,14 @@ class Node:
         """What lies in the node's folder for unfinished things."""
         return sorted(os.listdir(self.data / "tmp"))
 
+    def nameless(self) -> list[str]:
+        """Files without a name that the node has open: they hold space until they are closed."""
+        links = []
+        for fd in Path(f"/proc/{self.process.pid}/fd").iterdir() if self.is_running else ():
+            with suppress(FileNotFoundError):
+                links.append(os.readlink(fd))
+        return [link for link in links if link.startswith(str(self.data)) and link.endswith(" (deleted)")]
+
     def children(self) -> list[psutil.Process]:
         return psutil.Process(self.process.pid).children(recursive=True) if self.is_running else []
 
@@ -125,14 +137,20 @@ class Cluster:
     def __init__(self, folder: Path, nodes: int = 3, options: Sequence[str] = ()) -> None:
         self.folder = folder
         self.conf = folder / "s4.conf"
-        self._ports = [Port() for _ in range(nodes)]
-        self.conf.write_text("".join(f"127.0.0.1:{port.number}\n" for port in self._ports))
-        self.nodes = [Node(self, port.number, options) for port in self._ports]
+        self._ports: list[Port] = []
+        self.nodes = [self.make_node(number, options) for number in range(nodes)]
+        self.conf.write_text("".join(f"{node.address}\n" for node in self.nodes))
         self.environment = {
             **os.environ,
             "S4_CONF_PATH": str(self.conf),
             "PATH": f"{BIN}:{os.environ['PATH']}",
         }
+
+    def make_node(self, number: int, options: Sequence[str]) -> Node:
+        """Node `number` of the conf file, not started yet."""
+        port = Port()
+        self._ports.append(port)
+        return Node(self, f"127.0.0.1:{port.number}", options)
 
     @property
     def config(self) -> Config:
@@ -244,8 +262,9 @@ class Cluster:
         for node in self.nodes:
             held = {what: count for what, count in counts[node.address].items() if count}
             children = [child.cmdline() for child in node.children()]
-            if held or children or node.unfinished():
-                found[node.address] = (held, children, node.unfinished())
+            files = node.unfinished() + node.nameless()
+            if held or children or files:
+                found[node.address] = (held, children, files)
         return found
 
     def assert_no_leftovers(self) -> None:

@@ -140,8 +140,8 @@ ON_KEYS: dict[str, Callable[[str], tuple[Any, bytes]]] = {
     "fetch": lambda key: (wire.Fetch(key, 0, 1), b""),
     "delete": lambda key: (wire.Delete([key]), b""),
     "eval": lambda key: (wire.Eval(key, "touch /tmp/stranger", 1), b""),
-    "offer": lambda key: (wire.Offer(ID, 0, [(key, 1)], [ONE], True), b"1"),
-    "offer in chunks": lambda key: (wire.Offer(ID, 0, [(key, 1)], [], False), b""),
+    "offer": lambda key: (wire.Offer(ID, 0, [(key, 1)], [ONE], True, ID), b"1"),
+    "offer in chunks": lambda key: (wire.Offer(ID, 0, [(key, 1)], [], False, ID), b""),
 }
 
 
@@ -156,14 +156,20 @@ def test_bad_keys_are_refused_by_the_node(cluster: Cluster, verb: str) -> None:
 
 
 def plan(indir: str, outdir: str, files: Sequence[str] = (), kind: str = "map", jobs: int = 0) -> wire.Plan:
-    return wire.Plan(ID, kind, indir, outdir, "cat", list(files), 0, 0, jobs, False)
+    shipped = [(name, ONE) for name in files]
+    return wire.Plan(ID, kind, indir, outdir, "cat", shipped, 0, 0, jobs, False, False, False)
 
 
 def test_bad_folders_are_refused_by_the_node(cluster: Cluster) -> None:
     before = snapshot(cluster.folder)
     with stranger(cluster) as raw:
         for folder in BAD_FOLDERS:
-            for message in (plan(folder, "s4://out/"), plan("s4://in/", folder), wire.Occupied([folder])):
+            for message in (
+                plan(folder, "s4://out/"),
+                plan("s4://in/", folder),
+                wire.Census(ID[:8], [(folder, ID)]),
+                wire.Clear(ID[:8], [folder]),
+            ):
                 assert failure_codes(raw.ask(message)) == {"E_KEY"}, (folder, message)
         for outdir in ("s4://in/", "s4://in/x/", "s4://out*/", "s4://out"):
             assert failure_codes(raw.ask(plan("s4://in/", outdir))) == {"E_KEY"}, outdir
@@ -191,8 +197,10 @@ def test_bad_names_of_shipped_files_are_refused(cluster: Cluster) -> None:
     with stranger(cluster) as raw:
         for name in BAD_FILES:
             assert failure_codes(raw.ask(plan("s4://in/", "s4://out/", [name]))), name
-            assert failure_codes(raw.ask(wire.Put([(name, 1, ONE)], ID, ID), b"1")) == {"E_REQUEST"}, name
-            assert failure_codes(raw.ask(wire.Open(name, 1, True, ID, ID))) == {"E_REQUEST"}, name
+            assert failure_codes(raw.ask(wire.Put([(name, 1, ONE)], ID, ID), b"1")) == {"E_CONNECTION"}, (
+                name
+            )
+            assert failure_codes(raw.ask(wire.Open(name, 1, True, ID, ID))) == {"E_CONNECTION"}, name
         assert isinstance(raw.ask(plan("s4://in/", "s4://out/", ["good"])), wire.Planned)
         assert failure_codes(raw.ask(wire.Put([("bad", 1, ONE)], ID, ID), b"1")) == {"E_REQUEST"}
         assert failure_codes(raw.ask(wire.Run(ID))) == {"E_REQUEST"}, "the file did not arrive"
@@ -219,6 +227,7 @@ def test_one_bad_key_of_many_is_refused_alone(cluster: Cluster) -> None:
 
 def test_put_requests_that_do_not_add_up_are_refused(cluster: Cluster) -> None:
     key, many = "s4://b/0_x", [("s4://b/0_x", 0, digest_of(b""))] * (BATCH_MAX_KEYS + 1)
+    node = cluster.nodes[0].address
     bad: list[tuple[Any, bytes, str]] = [
         (wire.Put([(key, 2, ONE)], ID), b"1", "E_PROTOCOL"),
         (wire.Put([(key, 0, ONE)], ID), b"1", "E_PROTOCOL"),
@@ -226,13 +235,19 @@ def test_put_requests_that_do_not_add_up_are_refused(cluster: Cluster) -> None:
         (wire.Put([(key, 1, ONE)], ID), b"2", "E_CHECKSUM"),
         (wire.Put([(key, 1, b"")], ID), b"1", "E_CHECKSUM"),
         (wire.Open(key, 1 << 62, True, ID), b"", "E_NO_SPACE"),
-        (wire.Offer(ID, 0, [(key, 1)], [], True), b"1", "E_PROTOCOL"),
-        (wire.Offer(ID, 0, [(key, 1)], [b"x" * 16], True), b"1", "E_CHECKSUM"),
-        (wire.Offer(ID, 0, [], [], True), b"", "E_PROTOCOL"),
-        (wire.Offer(b"x" * 5000, 0, [(key, 1)], [ONE], True), b"1", "E_PROTOCOL"),
-        (wire.Offer(b"", 0, [(key, 1)], [ONE], True), b"1", "E_PROTOCOL"),
-        (wire.Commit(b"../../../../x", 1), b"", "E_PROTOCOL"),
-        (wire.Commit(ID[::-1], 1), b"", "E_CANCELLED"),
+        (wire.Offer(ID, 0, [(key, 1)], [], True, ID), b"1", "E_PROTOCOL"),
+        (wire.Offer(ID, 0, [(key, 1)], [b"x" * 16], True, ID), b"1", "E_CHECKSUM"),
+        (wire.Offer(ID, 0, [], [], True, ID), b"", "E_PROTOCOL"),
+        (wire.Offer(b"x" * 5000, 0, [(key, 1)], [ONE], True, ID), b"1", "E_PROTOCOL"),
+        (wire.Offer(b"", 0, [(key, 1)], [ONE], True, ID), b"1", "E_PROTOCOL"),
+        (wire.Offer(ID, 0, [(key, 1)], [ONE], True, b"short"), b"1", "E_PROTOCOL"),
+        (wire.Commit(b"../../../../x", 1, node), b"", "E_PROTOCOL"),
+        (wire.Commit(ID[::-1], 1, node), b"", "E_CONNECTION"),
+        (wire.Commit(ID[::-1], 1, "10.0.0.1:80"), b"", "E_PROTOCOL"),
+        (wire.Census(ID, []), b"", "E_PROTOCOL"),
+        (wire.Census(ID[:8], [("s4://out/a/", ID)] * (BATCH_MAX_KEYS + 1)), b"", "E_PROTOCOL"),
+        (wire.Clear(ID[:8], ["s4://out/a/"] * (BATCH_MAX_KEYS + 1)), b"", "E_PROTOCOL"),
+        (wire.Fates(ID[:8], [ID] * (BATCH_MAX_KEYS + 1)), b"", "E_PROTOCOL"),
     ]
     with stranger(cluster) as raw:
         for message, body, code in bad:
@@ -249,7 +264,7 @@ def test_reads_out_of_range_are_refused(cluster: Cluster) -> None:
         assert raw.ask(wire.Fetch("s4://b/0_x", 5, 10)).size == 5
         assert raw.ask(wire.Fetch("s4://b/0_x", (1 << 63) - 1, 10)) is not None
         assert failure_codes(raw.ask(wire.Get(["s4://b/0_x"] * (BATCH_MAX_KEYS + 1), True)))
-        assert failure_codes(raw.ask(wire.More(999, 1))) == {"E_PROTOCOL"}
+        assert failure_codes(raw.ask(wire.More(999, 1))) == {"E_CONNECTION"}
         for window in (0, 1 << 40):
             reply = raw.ask(wire.Eval("s4://b/0_x", "cat", window))
             assert failure_codes(reply) == {"E_PROTOCOL"}

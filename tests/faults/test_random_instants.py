@@ -116,7 +116,7 @@ def test_killed_client_at_random_instants_of_get_leaves_whole_files(
         time.sleep(random.uniform(0.05, 0.3))  # the instant
         get.kill()
         ended(get)
-        assert [path.read_bytes() for path in folder.iterdir() if path.name == "large"] in ([], [VALUE])
+        assert [(path.name, path.read_bytes()) for path in folder.iterdir()] in ([], [("large", VALUE)])
         shutil.rmtree(folder)
 
 

@@ -61,10 +61,15 @@ class Trial:
         say("node before the flood", before)
         during, cost = self._flood()
         after = self._after(before)
-        beside = self._honest(f"beside a process that uses {cost:.2f} cores and leaves the node alone", SLICES, cost)
+        beside = self._honest(
+            f"beside a process that uses {cost:.2f} cores and leaves the node alone", SLICES, cost
+        )
         say("node after the flood", after)
         share = during / beside if beside else 0.0
-        say("honest throughput during the flood", f"{share:.0%} of that beside the other process, {during / idle:.0%} of that on an idle machine; judged by the first")
+        say(
+            "honest throughput during the flood",
+            f"{share:.0%} of that beside the other process, {during / idle:.0%} of that on an idle machine; judged by the first",
+        )
         if share < SHARE_LEAST:
             self._problems.append(f"honest throughput fell below {SHARE_LEAST:.0%}")
         return self._problems
@@ -94,12 +99,19 @@ class Trial:
             assert flooder.stdout is not None
             counts = json.load(flooder.stdout)
             cost = used / seconds
-            say("flood", f"{seconds:.0f} s, {counts['messages'] / seconds:,.0f} messages/s, flooder {cost:.2f} cores, node {(cpu_seconds(pid) - cpu_before) / seconds:.2f} cores" if self._node.is_running else "the node died")
+            say(
+                "flood",
+                f"{seconds:.0f} s, {counts['messages'] / seconds:,.0f} messages/s, flooder {cost:.2f} cores, node {(cpu_seconds(pid) - cpu_before) / seconds:.2f} cores"
+                if self._node.is_running
+                else "the node died",
+            )
             self._tell(counts)
             say("node at the worst moment of the flood", peak.held)
         return self._note("during the flood", slices), cost
 
-    def _slices_until(self, honest: subprocess.Popen[bytes], flooder: subprocess.Popen[bytes]) -> tuple[list[Slice], float]:
+    def _slices_until(
+        self, honest: subprocess.Popen[bytes], flooder: subprocess.Popen[bytes]
+    ) -> tuple[list[Slice], float]:
         """The slices that were over before the flood was, and the flooder's CPU seconds."""
         slices: list[Slice] = []
         used = 0.0
@@ -111,7 +123,10 @@ class Trial:
         return slices or [_read_slice(honest)], used
 
     def _tell(self, counts: dict[str, Any]) -> None:
-        say("sent", f"{counts['messages']:,} messages over {counts['connections']:,} connections, {counts['cut off']:,} of which the node cut off")
+        say(
+            "sent",
+            f"{counts['messages']:,} messages over {counts['connections']:,} connections, {counts['cut off']:,} of which the node cut off",
+        )
         for what in ("kinds", "peers"):
             say(f"  {what}", ", ".join(f"{name} {count:,}" for name, count in sorted(counts[what].items())))
 
@@ -212,7 +227,9 @@ def data_port(cluster: Cluster, node: Node) -> int:
 
 def main() -> int:
     """Run the trial; the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m tests.trials.flood", description="see the module's docstring")
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.trials.flood", description="see the module's docstring"
+    )
     parser.add_argument("--messages", type=int, default=1_000_000)
     parser.add_argument("--connections", type=int, default=10_000)
     parser.add_argument("--at-once", type=int, default=200)
@@ -229,7 +246,7 @@ def main() -> int:
             cluster.stop()
     say("node's log", f"{log.count(chr(10))} lines, {log.count('Traceback')} tracebacks")
     if "Traceback" in log:
-        problems.append("tracebacks in the log:\n" + log[log.index("Traceback"):][:3000])
+        problems.append("tracebacks in the log:\n" + log[log.index("Traceback") :][:3000])
     for problem in problems:
         say("FAILED", problem)
     return 1 if problems else 0

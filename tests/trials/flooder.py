@@ -15,7 +15,7 @@ import struct
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import NamedTuple
 
 from s4zmq.limits import CONTROL_MAX_BYTES, DATA_MAX_BYTES

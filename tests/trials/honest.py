@@ -77,7 +77,8 @@ class Rounds:
     def _get_rest(self, client: Client, keys: list[Key]) -> None:
         paths = [f"{path}.got" for path in self._paths]
         wanted = [
-            Wanted(key, path, len(value)) for key, path, value in zip(keys, paths, self._values, strict=True)
+            Wanted(key, path, len(value))
+            for key, path, value in zip(keys, paths, self._values, strict=True)
         ]
         Getter(client).get_all(wanted[_SINGLE:])
         for item, value in zip(wanted[_SINGLE:], self._values[_SINGLE:], strict=True):

@@ -57,7 +57,17 @@ EXTREMES: dict[Any, list[Any]] = {
     int: [0, 1, 2**31, 2**32 - 1, 2**53, 2**63 - 1, 2**63, 2**64 - 1, -1, -(2**63)],
     float: [0.0, -0.0, 1e-320, 999_999_999.0, 1e9, 1e308, float("inf"), -float("inf"), float("nan")],
     bool: [False, True],
-    str: ["", "\0", "s4://", "s4://b/" + "x" * 300, "é" * 600, "\U0010ffff", "\u202e", "../" * 50, "x" * 70_000],
+    str: [
+        "",
+        "\0",
+        "s4://",
+        "s4://b/" + "x" * 300,
+        "é" * 600,
+        "\U0010ffff",
+        "\u202e",
+        "../" * 50,
+        "x" * 70_000,
+    ],
     bytes: [b"", b"\0" * 16, b"\xff" * 16, b"x" * 15, b"x" * 17, b"x" * 70_000],
 }
 """The ends of each type's range, and what is just beyond them."""
@@ -119,14 +129,18 @@ class Nonsense:
         """(kind, frames) of one message for a data socket."""
         r = self._random
         head = codec.encode_chunk(codec.Chunk(r.randbytes(16), r.getrandbits(r.choice((1, 20, 64))), False))
-        kind = r.choice(("random data", "unknown transfer", "unknown transfer", "damaged chunk", "data frames"))
+        kind = r.choice(
+            ("random data", "unknown transfer", "unknown transfer", "damaged chunk", "data frames")
+        )
         if kind == "random data":
             return kind, self._random_frames()
         if kind == "unknown transfer":
             return kind, [head, r.randbytes(r.choice((0, 1, 100, 3000)))]
         if kind == "damaged chunk":
             return kind, [self._changed(head), b"x" * r.randrange(100)]
-        return kind, r.choice(([head], [head, b"", b""], [b""], [head] * 9, [head[:31], b"x"], [head, bytes(CHUNK_BYTES)]))
+        return kind, r.choice(
+            ([head], [head, b"", b""], [b""], [head] * 9, [head[:31], b"x"], [head, bytes(CHUNK_BYTES)])
+        )
 
     def junk(self) -> bytes:
         """Bytes of a peer that does not speak ZMTP, or not for long."""
@@ -139,7 +153,12 @@ class Nonsense:
                 r.randbytes(r.randrange(1, 4000)),
                 b"\xff" + r.randbytes(63),
                 b"\xff" + bytes(8) + b"\x7f" + r.randbytes(2) + b"NULL".ljust(20, b"\0") + r.randbytes(100),
-                b"\xff" + bytes(8) + b"\x7f\x03\x00" + b"PLAIN".ljust(20, b"\0") + bytes(32) + r.randbytes(99),
+                b"\xff"
+                + bytes(8)
+                + b"\x7f\x03\x00"
+                + b"PLAIN".ljust(20, b"\0")
+                + bytes(32)
+                + r.randbytes(99),
                 b"\x01\x00" + r.randbytes(50),
                 bytes(5000),
             )
@@ -208,7 +227,9 @@ class Nonsense:
         return [codec.PRELUDE, self._random.choice((b"", b"\x81\xa2op")) + shape * depth + b"\xc0"]
 
     def _wrong_prelude(self) -> Frames:
-        prelude = self._random.choice((b"", b"s4z", b"S4z\x02", b"s4z\x01", b"s4z\xff", b"s4z\x02\x02", b"HTTP"))
+        prelude = self._random.choice(
+            (b"", b"s4z", b"S4z\x02", b"s4z\x01", b"s4z\xff", b"s4z\x02\x02", b"HTTP")
+        )
         return [prelude, self._pack(self._any())]
 
     def _wrong_roster(self) -> Frames:
@@ -220,18 +241,25 @@ class Nonsense:
         return [codec.PRELUDE, self._pack(self._any(), session=session)]
 
     def _unknown_op(self) -> Frames:
-        op = self._random.choice(("", "PING", "x" * 10_000, "\0", "no-such", "__class__", ["ping"], {"a": 1}))
+        op = self._random.choice(
+            ("", "PING", "x" * 10_000, "\0", "no-such", "__class__", ["ping"], {"a": 1})
+        )
         return [codec.PRELUDE, self._pack(self._any(), op=op)]
 
     def _reply(self) -> Frames:
         return [codec.PRELUDE, self._pack(self._random.choice(REPLIES))]
 
     def _bad_id(self) -> Frames:
-        return [codec.PRELUDE, self._pack(self._any(), id=self._random.choice((-1, 1 << 63, None, "7", 7.0, True)))]
+        return [
+            codec.PRELUDE,
+            self._pack(self._any(), id=self._random.choice((-1, 1 << 63, None, "7", 7.0, True))),
+        ]
 
     def _wrong_frames(self) -> Frames:
         frames = [codec.PRELUDE, self._pack(self._any())]
-        return self._random.choice((frames[:1], [*frames, b"", b""], frames * 20, [frames[1]], [b"", *frames]))
+        return self._random.choice(
+            (frames[:1], [*frames, b"", b""], frames * 20, [frames[1]], [b"", *frames])
+        )
 
     # -- requests that are well formed
 
@@ -287,7 +315,9 @@ def mutations(message: Any) -> Sequence[bytes]:
     """Headers in which each field of a message in turn has every value of every other type, and the
     extremes of its own."""
     hints = typing.get_type_hints(type(message))
-    changed = [{name: value} for name in (*hints, "op", "id", "roster", "session") for value in OF_OTHER_TYPES]
+    changed = [
+        {name: value} for name in (*hints, "op", "id", "roster", "session") for value in OF_OTHER_TYPES
+    ]
     changed += [{name: value} for name, hint in hints.items() for value in extremes_of(hint)]
     headers = []
     for change in changed:

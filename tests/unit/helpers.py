@@ -7,12 +7,28 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, cast
 
+from s4zmq import sockets
 from s4zmq.caller import Caller, Letter
 from s4zmq.checksum import digest_of
+from s4zmq.fates import Fates, Resolver
+from s4zmq.inbox import Inbox
+from s4zmq.indoubt import InDoubt
 from s4zmq.keys import Key
+from s4zmq.keyserver import KeyServer
+from s4zmq.ledger import Ledger
+from s4zmq.outputs import Outputs
+from s4zmq.placement import Roster
+from s4zmq.processes import Registry
+from s4zmq.recipes import NO_ORIGIN
+from s4zmq.sessions import Sessions
 from s4zmq.shell import Command, Outcome, Shell, Switch
+from s4zmq.shipment import Dock
+from s4zmq.shuffle import Shuffle
+from s4zmq.staging import Staging
 from s4zmq.store import Stamp, Store, write_all
+from s4zmq.tasks import Workshop
 from s4zmq.watching import Tail
 
 from ..harness import wait_until
@@ -30,13 +46,15 @@ def new_store(root: Path) -> Store:
     return Store(root, NODE)
 
 
-def put(store: Store, text: str, value: bytes = b"value", writer: bytes = ONE) -> Path:
+def put(
+    store: Store, text: str, value: bytes = b"value", writer: bytes = ONE, origin: bytes = NO_ORIGIN
+) -> Path:
     """Commit a key; its path."""
     key = Key.parse(text)
     fd = store.new_file()
     try:
         write_all(fd, value, 0)
-        store.commit(fd, key, Stamp(len(value), digest_of(value), writer))
+        store.commit(fd, key, Stamp(len(value), digest_of(value), writer, origin))
     finally:
         os.close(fd)
     return Path(store.path_of(key))
@@ -106,6 +124,55 @@ class Letters(list[Letter]):
     def caller(self, id: int = 1, session: bytes = SESSION) -> Caller:
         """A request's sender, whose replies end up here."""
         return Caller(b"identity", id, session, self.append)
+
+
+class Rooms:
+    """The rooms of one node, put together as `node` does it, but for the sockets to peers. What they
+    do later, they do at once."""
+
+    def __init__(
+        self,
+        store: Store,
+        nodes: tuple[str, ...] = (NODE,),
+        file_folder: Callable[[bytes, str], str] = lambda *_: "",
+    ) -> None:
+        self.store = store
+        self.sessions = Sessions()
+        self.context = sockets.new_context()
+        self.inbox = Inbox(self.context, "127.0.0.1", 0, self.sessions)
+        self.inbox.start()
+        roster = Roster(nodes)
+        self.ledger, self.in_doubt = Ledger(store.root, roster), InDoubt(store.root)
+        self.outputs = Outputs(store)
+        self.keys = KeyServer(
+            store, roster, self.inbox, self.sessions, ledger=self.ledger, file_folder=file_folder
+        )
+        self.staging = Staging(
+            store,
+            self.keys,
+            self.inbox,
+            self.sessions,
+            in_doubt=self.in_doubt,
+            outputs=self.outputs,
+            later=self.later,
+        )
+        self.fates = Fates(self.ledger)
+        self.resolver = Resolver(NODE, self.in_doubt, self.fates, self.staging)
+        self.shuffle = Shuffle(cast(Any, None), NODE, self.resolver)
+        self.registry = Registry(store.root)
+        self.shell = Shell(self.registry, store.root / "s4.conf")
+        dock = Dock(self.shuffle, self.staging, self.fates)
+        self.shop = Workshop(NODE, roster, store, self.shell, dock, self.outputs, self.ledger)
+
+    @staticmethod
+    def later(do: Callable[..., object], *args: object) -> None:
+        do(*args)
+
+    def close(self) -> None:
+        self.inbox.stop()
+        self.context.destroy(linger=0)
+        self.shuffle._inbox.close()
+        self.in_doubt.close()
 
 
 _CAPABILITIES_VERSION = 0x20080522

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import zmq
 
-from s4zmq import codec, sockets, wire
+from s4zmq import codec, lease, lines, sockets, wire
 from s4zmq import courier as room
 from s4zmq.courier import Courier
 from s4zmq.errors import KeyNotFound, NodeUnreachable, QueueFull, S4Error, WrongRoster, WrongVersion
@@ -172,7 +172,7 @@ def test_what_a_full_node_sends_back_goes_out_again_until_it_is_taken(bench: Ben
 def test_a_node_that_stays_full_is_an_error_in_the_end(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(room, "FULL_LIMIT_S", 0.0)
+    monkeypatch.setattr(lines, "FULL_LIMIT_S", 0.0)
     id = bench.request(wire.Stats())
     for _ in range(2):
         bench.listen(wire.Stats)
@@ -201,7 +201,7 @@ def test_a_full_node_gets_fewer_at_once_and_more_again_later(bench: Bench) -> No
 
 def test_a_ping_does_not_ask_for_what_was_sent_back(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(room, "PING_INTERVAL_S", 0.05)
-    monkeypatch.setattr(room, "FULL_PAUSE_S", 0.4)
+    monkeypatch.setattr(lines, "FULL_PAUSE_S", 0.4)
     refused, other = bench.request(wire.Stats(), resend=False), bench.request(wire.Stats())
     bench.listen(wire.Stats)
     bench.answer(refused, FULL)
@@ -273,7 +273,7 @@ def test_asking_and_waiting_raises_what_the_node_said_or_that_it_said_nothing(
 def test_a_lease_is_kept_whatever_its_client_waits_for(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(room, "LEASE_INTERVAL_S", 0.05)
+    monkeypatch.setattr(lease, "LEASE_INTERVAL_S", 0.05)
     bench.courier.keep_lease()
     bench.courier.keep_lease()
     for _ in range(3):

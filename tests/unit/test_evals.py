@@ -7,20 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from s4zmq import sockets, wire
+from s4zmq import wire
 from s4zmq.errors import ChecksumMismatch, KeyNotFound, NodeBusy, ProtocolError, RequestError, S4Error
 from s4zmq.evals import Evals
-from s4zmq.inbox import Inbox
-from s4zmq.keyserver import KeyServer
 from s4zmq.limits import EVAL_WINDOW
-from s4zmq.placement import Roster
-from s4zmq.processes import Registry
-from s4zmq.sessions import Sessions
-from s4zmq.shell import Shell
 from s4zmq.store import Store
 
 from ..harness import wait_until
-from .helpers import NODE, SESSION, Letters, flip_first_byte, is_running, put, unfinished
+from .helpers import SESSION, Letters, Rooms, flip_first_byte, is_running, put, unfinished
 
 KEY = "s4://b/d/k"
 
@@ -30,13 +24,9 @@ class Bench:
 
     def __init__(self, store: Store, tmp_path: Path) -> None:
         self.store = store
-        self.sessions = Sessions()
-        self.context = sockets.new_context()
-        self.inbox = Inbox(self.context, "127.0.0.1", 0, self.sessions)
-        self.inbox.start()
-        keys = KeyServer(store, Roster((NODE,)), self.inbox, self.sessions, lambda *_: "")
-        shell = Shell(Registry(tmp_path), tmp_path / "s4.conf")
-        self.evals = Evals(store, shell, keys, self.sessions)
+        self.rooms = Rooms(store)
+        self.sessions = self.rooms.sessions
+        self.evals = Evals(store, self.rooms.shell, self.rooms.keys, self.sessions)
         self.letters = Letters()
 
     def start(self, command: str, key: str = KEY, window: int = EVAL_WINDOW) -> None:
@@ -64,8 +54,7 @@ class Bench:
         wait_until(lambda: not len(self.evals), "the evals to end")
         assert unfinished(self.store) == []
         assert len(self.sessions) == 0
-        self.inbox.stop()
-        self.context.destroy(linger=0)
+        self.rooms.close()
 
 
 @pytest.fixture

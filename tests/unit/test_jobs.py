@@ -3,28 +3,35 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
-from s4zmq import jobs as room
-from s4zmq import wire
-from s4zmq.errors import Cancelled, KeyInvalid, NodeBusy, ProtocolError, RequestError, S4Error
-from s4zmq.jobs import Jobs, Slots
-from s4zmq.placement import Roster
-from s4zmq.processes import Registry
-from s4zmq.sessions import Sessions
-from s4zmq.shell import Shell, Switch
+from s4zmq import job as room
+from s4zmq import jobs, wire
+from s4zmq.checksum import digest_of
+from s4zmq.errors import (
+    Cancelled,
+    ConnectionLost,
+    KeyInvalid,
+    NodeBusy,
+    ProtocolError,
+    RequestError,
+    S4Error,
+)
+from s4zmq.jobs import Jobs
+from s4zmq.keys import Key
+from s4zmq.shell import Switch
+from s4zmq.slots import Slots
 from s4zmq.store import Store
-from s4zmq.tasks import Workshop
 
 from ..harness import wait_until
-from .helpers import NODE, SESSION, Letters, flip_first_byte, is_running, put, unfinished
+from .helpers import NODE, SESSION, Letters, Rooms, flip_first_byte, is_running, put, unfinished
 
 JOB = b"J" * 16
-PLAN = wire.Plan(JOB, "map", "s4://in/", "s4://out/", "cat", [], 0, 0, 0, False)
+PLAN = wire.Plan(JOB, "map", "s4://in/", "s4://out/", "cat", [], 0, 0, 0, False, False, False)
 
 
 class Bench:
@@ -32,17 +39,17 @@ class Bench:
 
     def __init__(self, store: Store, tmp_path: Path) -> None:
         self.store = store
-        self.registry = Registry(tmp_path)
-        self.sessions = Sessions()
-        shell = Shell(self.registry, tmp_path / "s4.conf")
-        shop = Workshop(NODE, Roster((NODE,)), store, shell, cast(Any, None))
-        self.jobs = Jobs(shop, 2, self.sessions, lambda do, *args: do(*args))
+        self.rooms = Rooms(store)
+        self.registry, self.sessions = self.rooms.registry, self.rooms.sessions
+        self.jobs = Jobs(self.rooms.shop, 2, self.sessions, self.rooms.later)
         self.letters = Letters()
 
-    def plan(self, **changes: Any) -> Any:
+    def plan(self, files: Sequence[str] = (), **changes: Any) -> Any:
         """The reply to a plan."""
         letters = Letters()
-        self.jobs.on_plan(PLAN._replace(**changes), b"", letters.caller())
+        shipped = [(name, digest_of(name.encode())) for name in files]
+        self.jobs.on_plan(PLAN._replace(files=shipped, **changes), b"", letters.caller())
+        wait_until(lambda: letters, "the job to be planned")
         return letters[0].message
 
     def run(self) -> Any:
@@ -75,6 +82,7 @@ def bench(store: Store, tmp_path: Path) -> Iterator[Bench]:
         put(store, f"s4://in/{path}", value)
     yield made
     made.assert_nothing_is_left()
+    made.rooms.close()
 
 
 def codes(done: wire.JobDone) -> list[str]:
@@ -85,7 +93,7 @@ def codes(done: wire.JobDone) -> list[str]:
 
 
 def test_a_map_makes_one_key_of_each(bench: Bench) -> None:
-    assert bench.plan(command='cat; echo "$filename $S4_KEY"') == wire.Planned(3, 3, 3, [], False)
+    assert bench.plan(command='cat; echo "$filename $S4_KEY"') == wire.Planned(3, 3, 3, 0, [])
     assert bench.run() == wire.JobDone(3, 0, 3, 3, [])
     assert bench.visible() == {
         "a": "aaa s4://in/a\n",
@@ -105,7 +113,7 @@ def test_a_merge_makes_one_key_of_each_group(bench: Bench) -> None:
     planned = bench.plan(
         kind="map-from-n", inputs="s4://parts/", command="xargs cat; echo $filename $S4_KEY"
     )
-    assert planned == wire.Planned(4, 24, 2, [], False)
+    assert planned == wire.Planned(4, 24, 2, 0, [])
     assert bench.run() == wire.JobDone(2, 0, 24, 2, [])
     assert bench.visible() == {
         "1_m": "x/1_m\ny/1_m\n1_m s4://out/1_m\n",
@@ -162,16 +170,16 @@ def test_a_plan_that_makes_no_sense_is_refused(
 def test_outputs_that_are_there_are_told_before_anything_runs(bench: Bench) -> None:
     put(bench.store, "s4://out/d/b")
     planned = bench.plan()
-    assert (planned.conflicts, planned.outdir_used) == (["s4://out/d/b"], True)
+    assert planned.conflicts == ["s4://out/d/b"]
     bench.sessions.close(SESSION)
 
 
 def test_a_job_that_was_not_planned_or_runs_already_is_refused(bench: Bench) -> None:
-    with pytest.raises(RequestError, match="no such planned job"):
+    with pytest.raises(ConnectionLost, match="has lost the plan of this job"):
         bench.run()
     bench.plan(command="until [ -e /nonexistent ]; do sleep 0.01; done")
     bench.jobs.on_run(wire.Run(JOB), b"", bench.letters.caller())
-    with pytest.raises(RequestError, match="no such planned job"):
+    with pytest.raises(ConnectionLost, match="has lost the plan of this job"):
         bench.jobs.on_run(wire.Run(JOB), b"", Letters().caller())
     bench.sessions.close(SESSION)
     bench.final()
@@ -273,6 +281,80 @@ def test_a_job_that_was_only_planned_ends_with_its_session(bench: Bench) -> None
     assert len(unfinished(bench.store)) == 1
     bench.sessions.close(SESSION)
     bench.jobs.stop(JOB)
+
+
+def test_a_dry_run_keeps_nothing(bench: Bench) -> None:
+    assert bench.plan(files=["tool.sh"], dry_run=True) == wire.Planned(3, 3, 3, 0, [])
+    bench.assert_nothing_is_left()
+    with pytest.raises(ConnectionLost):
+        bench.run()
+
+
+def test_the_same_run_does_not_go_on_twice(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs, "LEASE_S", 0.05)
+    monkeypatch.setattr(jobs, "_TEARDOWN_S", 0.05)
+    bench.plan(command="until [ -e /nonexistent ]; do sleep 0.01; done")
+    bench.jobs.on_run(wire.Run(JOB), b"", bench.letters.caller())
+    again = Letters()
+    plan = PLAN._replace(
+        job=b"K" * 16, command="until [ -e /nonexistent ]; do sleep 0.01; done", resume=True
+    )
+    bench.jobs.on_plan(plan, b"", again.caller(session=b"another."))
+    wait_until(lambda: again, "the second one to be refused")
+    assert again[0].message.code == "E_BUSY"
+    assert "under way" in again[0].message.text
+    bench.sessions.close(SESSION)
+    bench.final()
+
+
+def test_the_same_run_begins_when_the_one_before_has_ended(bench: Bench) -> None:
+    bench.plan(command="sleep 1000")
+    bench.jobs.on_run(wire.Run(JOB), b"", bench.letters.caller())
+    again = Letters()
+    plan = PLAN._replace(job=b"K" * 16, command="sleep 1000", resume=True)
+    bench.jobs.on_plan(plan, b"", again.caller(session=b"another."))
+    assert not again
+    bench.sessions.close(SESSION)
+    wait_until(lambda: again, "the second one to be planned")
+    assert again[0].message == wire.Planned(3, 3, 3, 0, [])
+    bench.final()
+    bench.sessions.close(b"another.")
+
+
+def test_a_resumed_run_skips_what_is_complete_and_clears_what_is_stale(
+    bench: Bench, tmp_path: Path
+) -> None:
+    command = f'echo "$filename" >> {tmp_path}/log; cat'
+    bench.map(command)
+    bench.store.delete(Key("out/d/b"))
+    bench.store.delete(Key("in/a"))
+    put(bench.store, "s4://in/a", b"new")
+    (tmp_path / "log").unlink()
+    bench.letters.clear()
+    assert bench.plan(command=command, resume=True) == wire.Planned(3, 4, 2, 1, [])
+    assert bench.run() == wire.JobDone(2, 0, 4, 2, [])
+    assert bench.visible() == {"a": "new", "d/b": "b", "d/e/c": ""}
+    assert sorted((tmp_path / "log").read_text().split()) == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "how"),
+    [
+        ({"command": "tac"}, "had another command"),
+        ({"inputs": "s4://in/*"}, "finish read s4://in/: say"),
+        ({"kind": "map-from-n"}, "finish was a map: say"),
+        ({"files": ["tool.sh"]}, "shipped other files"),
+    ],
+)
+def test_a_run_that_resumes_another_one_is_refused(bench: Bench, changes: dict[str, Any], how: str) -> None:
+    bench.map("cat")
+    refused = bench.plan(**{"command": "cat", **changes}, resume=True)
+    assert (refused.code, how in refused.text) == ("E_REQUEST", True)
+    bench.rooms.ledger.forget("o")
+    for key in ("a", "d/b", "d/e/c"):
+        bench.store.delete(Key(f"out/{key}"))
+    assert isinstance(bench.plan(**{"command": "cat", **changes}, resume=True), wire.Planned)
+    bench.sessions.close(SESSION)
 
 
 def test_progress_is_told_where_it_has_changed(bench: Bench) -> None:

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from s4zmq import keyserver as room
-from s4zmq import sockets, wire
+from s4zmq import wire
 from s4zmq.checksum import digest_of
 from s4zmq.errors import (
+    ConnectionLost,
     KeyExists,
     KeyInvalid,
     NodeBusy,
@@ -22,14 +23,10 @@ from s4zmq.errors import (
     S4Error,
     WrongOwner,
 )
-from s4zmq.inbox import Inbox
-from s4zmq.keyserver import KeyServer
 from s4zmq.limits import BATCH_MAX_BYTES, BATCH_MAX_KEYS, CHUNK_BYTES, INLINE_MAX_BYTES
-from s4zmq.placement import Roster
-from s4zmq.sessions import Sessions
 from s4zmq.store import Store
 
-from .helpers import NODE, ONE, OTHER, SESSION, Letters, flip_first_byte, put
+from .helpers import NODE, ONE, OTHER, SESSION, Letters, Rooms, flip_first_byte, put
 
 PEER = "127.0.0.1:7001"
 ELSEWHERE = "s4://b/1_k"
@@ -43,13 +40,10 @@ class Bench:
 
     def __init__(self, store: Store, tmp_path: Path) -> None:
         self.store = store
-        self.sessions = Sessions()
-        self.context = sockets.new_context()
-        self.inbox = Inbox(self.context, "127.0.0.1", 0, self.sessions)
-        self.inbox.start()
         self.shipped = tmp_path / "shipped"
         self.shipped.mkdir()
-        self.server = KeyServer(store, Roster((NODE, PEER)), self.inbox, self.sessions, self._file_folder)
+        self.rooms = Rooms(store, (NODE, PEER), self._file_folder)
+        self.sessions, self.inbox, self.server = self.rooms.sessions, self.rooms.inbox, self.rooms.keys
 
     def _file_folder(self, job: bytes, name: str) -> str:
         if name != "tool.py":
@@ -69,8 +63,7 @@ class Bench:
         return letter.message, bytes(letter.body)
 
     def close(self) -> None:
-        self.inbox.stop()
-        self.context.destroy(linger=0)
+        self.rooms.close()
 
 
 @pytest.fixture
@@ -293,7 +286,7 @@ def test_a_page_can_be_asked_for_again_and_no_other_can(bench: Bench) -> None:
     second = bench.ask(bench.server.on_more, wire.More(first.cursor, 1))
     assert bench.ask(bench.server.on_more, wire.More(first.cursor, 1)) == second
     for cursor, number in ((first.cursor, 0), (first.cursor, 5), (first.cursor + 1, 1), (0, 0)):
-        with pytest.raises(ProtocolError):
+        with pytest.raises(ProtocolError if cursor == first.cursor else ConnectionLost):
             bench.ask(bench.server.on_more, wire.More(cursor, number))
     bench.sessions.close(SESSION)
     assert bench.server.listing_count == 0
@@ -317,17 +310,9 @@ def test_a_prefix_that_leads_out_of_the_folder_is_refused(bench: Bench, prefix: 
     for handler, message in (
         (bench.server.on_list, wire.List(prefix, True)),
         (bench.server.on_delete_below, wire.DeleteBelow(prefix)),
-        (bench.server.on_occupied, wire.Occupied([f"s4://{prefix}/"])),
     ):
         with pytest.raises(KeyInvalid):
             bench.ask(handler, message)
-
-
-def test_occupied_folders_are_told_by_their_first_key(bench: Bench) -> None:
-    put(bench.store, "s4://out/a/0_x")
-    asked = ["s4://out/a/", "s4://out/b/", "s4://ou/", "s4://out/"]
-    reply = bench.ask(bench.server.on_occupied, wire.Occupied(asked))
-    assert reply.keys == ["s4://out/a/0_x", "s4://out/a/0_x"]
 
 
 # -- removing

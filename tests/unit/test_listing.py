@@ -185,6 +185,17 @@ def test_a_group_is_a_numeric_prefix_or_a_whole_name(path: str, label: str) -> N
     assert group_label(path) == label
 
 
+def test_names_that_are_not_utf8_are_passed_over(full: Store) -> None:
+    before = paths(full, "b/")
+    folder = os.fsencode(f"{full.keys_path}/b/")
+    os.mkdir(folder + b"\xff")
+    for name in (b"\xfe", b"\xff/k", b"c/\xed\xa0\x80"):
+        with open(folder + name, "xb"):
+            pass
+    assert paths(full, "b/") == before
+    assert sorted(paths_below(full, "b/")) == sorted(before)
+
+
 def test_keys_of_one_name_or_numeric_prefix_form_a_group(store: Store) -> None:
     for path in ("x/002_m2", "y/002_m2", "x/002_other", "x/word", "y/z/word", "x/wor", "y/002", "x/2_m2"):
         put(store, f"s4://in/{path}")

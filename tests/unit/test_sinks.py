@@ -14,7 +14,7 @@ from s4zmq.checksum import digest_of
 from s4zmq.errors import ChecksumMismatch, KeyExists, StorageError
 from s4zmq.keys import Key
 from s4zmq.sinks import FileTarget, KeyTarget, ValueSink, store_value
-from s4zmq.store import Store
+from s4zmq.store import Stamp, Store
 from s4zmq.transfer import Piece
 from s4zmq.wire import Stored
 
@@ -32,6 +32,10 @@ def files_end_at(size: int) -> Iterator[None]:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def stamp(value: bytes, writer: bytes) -> Stamp:
+    return Stamp(len(value), digest_of(value), writer)
 
 
 def feed(sink: ValueSink, *parts: bytes) -> None:
@@ -69,7 +73,7 @@ def test_a_value_with_the_wrong_digest_leaves_nothing(store: Store, digests: lis
 def test_a_value_whose_name_was_taken_meanwhile_is_refused(store: Store) -> None:
     sink = ValueSink(store, KeyTarget(store, KEY), ONE)
     feed(sink, b"value")
-    store_value(store, KeyTarget(store, KEY), memoryview(b"first"), digest_of(b"first"), OTHER)
+    store_value(store, KeyTarget(store, KEY), memoryview(b"first"), stamp(b"first", OTHER))
     with pytest.raises(KeyExists):
         sink.finish([digest_of(b"value")])
     sink.discard()
@@ -83,7 +87,7 @@ def test_a_disk_that_takes_no_more_is_an_error_that_names_the_key(store: Store) 
         feed(sink, b"value")
     sink.discard()
     with files_end_at(3), pytest.raises(StorageError, match="can not write s4://b/k"):
-        store_value(store, KeyTarget(store, KEY), memoryview(b"value"), digest_of(b"value"), ONE)
+        store_value(store, KeyTarget(store, KEY), memoryview(b"value"), stamp(b"value", ONE))
     assert not store.exists(KEY)
 
 
@@ -91,21 +95,21 @@ def test_a_disk_that_takes_no_more_is_an_error_that_names_the_key(store: Store) 
 @pytest.mark.parametrize("digest", [digest_of(b"other"), b"", digest_of(b"value")[:-1]])
 def test_a_small_value_with_the_wrong_digest_leaves_nothing(store: Store, digest: bytes) -> None:
     with pytest.raises(ChecksumMismatch):
-        store_value(store, KeyTarget(store, KEY), memoryview(b"value"), digest, ONE)
+        store_value(store, KeyTarget(store, KEY), memoryview(b"value"), Stamp(5, digest, ONE))
     assert not store.exists(KEY)
 
 
 @pytest.mark.usefixtures("no_descriptor_left")
 def test_a_shipped_file_can_be_run_and_has_no_name_twice(store: Store, tmp_path: Path) -> None:
     target = FileTarget(store, str(tmp_path), "tool.py")
-    store_value(store, target, memoryview(b"value"), digest_of(b"value"), ONE)
+    store_value(store, target, memoryview(b"value"), stamp(b"value", ONE))
     assert (tmp_path / "tool.py").read_bytes() == b"value"
     assert os.access(tmp_path / "tool.py", os.X_OK)
     with pytest.raises(KeyExists, match=r"two shipped files have the name tool\.py"):
-        store_value(store, target, memoryview(b"value"), digest_of(b"value"), OTHER)
+        store_value(store, target, memoryview(b"value"), stamp(b"value", OTHER))
 
 
 def test_a_job_that_has_ended_takes_no_shipped_file(store: Store, tmp_path: Path) -> None:
     target = FileTarget(store, str(tmp_path / "gone"), "tool.py")
     with pytest.raises(StorageError, match=r"can not keep the shipped file tool\.py"):
-        store_value(store, target, memoryview(b"value"), digest_of(b"value"), ONE)
+        store_value(store, target, memoryview(b"value"), stamp(b"value", ONE))

@@ -9,7 +9,7 @@ import pytest
 import zmq
 
 from s4zmq import sockets
-from s4zmq.limits import CONTROL_HWM, CONTROL_MAX_BYTES, DATA_HWM, DATA_MAX_BYTES
+from s4zmq.limits import CONTROL_HWM, CONTROL_MAX_BYTES, DATA_HWM, DATA_MAX_BYTES, SILENT_CONNECTION_S
 
 
 class Bench:
@@ -53,19 +53,28 @@ def bench() -> Iterator[Bench]:
     made.close()
 
 
-def test_every_socket_is_bounded_and_watches_its_connection(bench: Bench) -> None:
+def test_every_socket_is_bounded(bench: Bench) -> None:
     pull, address = bench.bind_data()
     push, _ = bench.dial_data(address)
     limits = [(CONTROL_HWM, CONTROL_MAX_BYTES)] * 2 + [(DATA_HWM, DATA_MAX_BYTES)] * 2
     made = (bench.bind_control(), bench.dial_control(), pull, push)
     for one, (queue, size) in zip(made, limits, strict=True):
-        assert one.getsockopt(zmq.SNDHWM) == one.getsockopt(zmq.RCVHWM) == queue
+        assert one.getsockopt(zmq.SNDHWM) == queue
         assert one.getsockopt(zmq.MAXMSGSIZE) == size
         assert one.getsockopt(zmq.LINGER) == 0
+
+
+def test_who_is_dialled_bounds_what_it_receives_and_who_dials_watches_the_connection(bench: Bench) -> None:
+    pull, address = bench.bind_data()
+    for one, queue in ((bench.bind_control(), CONTROL_HWM), (pull, DATA_HWM)):
+        assert one.getsockopt(zmq.RCVHWM) == queue
+        assert one.getsockopt(zmq.HEARTBEAT_IVL) == 0, "it would end the process: see `sockets`"
+    for one in (bench.dial_control(), bench.dial_data(address)[0]):
+        assert one.getsockopt(zmq.RCVHWM) == 0, "what comes was asked for"
         interval, timeout = one.getsockopt(zmq.HEARTBEAT_IVL), one.getsockopt(zmq.HEARTBEAT_TIMEOUT)
         assert isinstance(interval, int)
         assert isinstance(timeout, int)
-        assert 0 < interval < timeout < 10_000
+        assert 0 < interval < timeout < SILENT_CONNECTION_S * 1000
 
 
 def test_a_reply_to_nobody_is_an_error_and_not_dropped(bench: Bench) -> None:

@@ -79,8 +79,27 @@ def test_a_stamp_tells_size_digest_and_writer(store: Store) -> None:
     fd, stamp = store.open(KEY)
     os.close(fd)
     assert stamp == Stamp(5, digest_of(b"value"), ONE)
-    packed = b"\x01" + digest_of(b"value") + ONE + (5).to_bytes(8, "big")
+    packed = b"\x02" + digest_of(b"value") + ONE + (5).to_bytes(8, "big") + bytes(16)
     assert os.getxattr(path, XATTR) == stamp.pack() == packed
+    assert len(packed) <= 64, "more would not fit into an inode of ext4"
+
+
+def test_a_stamp_of_the_version_before_is_read(store: Store) -> None:
+    path = put(store, "s4://b/d/k", b"value", ONE)
+    before = b"\x01" + digest_of(b"value") + ONE + (5).to_bytes(8, "big")
+    os.setxattr(path, XATTR, before)
+    assert store.stamp_of("b/d/k") == Stamp(5, digest_of(b"value"), ONE)
+    assert value_of(store, KEY) == b"value"
+
+
+@pytest.mark.parametrize("stamp", [b"", b"\x02", b"\x03" + bytes(56), bytes(57), bytes(41)])
+def test_a_stamp_that_can_not_be_read_is_none(store: Store, stamp: bytes) -> None:
+    path = put(store, "s4://b/d/k")
+    os.setxattr(path, XATTR, stamp)
+    assert store.stamp_of("b/d/k") is None
+    with pytest.raises(ChecksumMismatch, match="it has no checksum"):
+        store.open(KEY)
+    assert store.stamp_of("b/d/none") is None
 
 
 def test_of_many_writers_at_once_exactly_one_wins(store: Store) -> None:
@@ -272,9 +291,9 @@ def test_a_checked_file_is_remembered_until_it_is_touched(store: Store) -> None:
     path = put(store, "s4://b/d/k")
     for _ in range(2):
         assert value_of(store, KEY) == b"value"
-        assert path.stat() in store._verified
+        assert store._verified.digest_of(path.stat()) == digest_of(b"value")
     change_file(path, lambda fd: os.pwrite(fd, b"X", 0))
-    assert path.stat() not in store._verified
+    assert not store._verified.digest_of(path.stat())
     with pytest.raises(ChecksumMismatch):
         store.open_checked(KEY)
     change_file(path, lambda fd: os.pwrite(fd, b"v", 0))
@@ -293,9 +312,9 @@ def test_setting_the_time_of_change_back_fools_nobody(store: Store) -> None:
 def test_a_store_that_was_just_opened_trusts_no_file(store: Store) -> None:
     path = put(store, "s4://b/d/k")
     later = Store(store.root, store.node)
-    assert path.stat() not in later._verified
+    assert not later._verified.digest_of(path.stat())
     assert value_of(later, KEY) == b"value"
-    assert path.stat() in later._verified
+    assert later._verified.digest_of(path.stat())
 
 
 def test_the_memory_of_checked_files_is_bounded(tmp_path: Path) -> None:
@@ -303,8 +322,8 @@ def test_the_memory_of_checked_files_is_bounded(tmp_path: Path) -> None:
     for number in range(5):
         (tmp_path / str(number)).write_bytes(b"")
         statuses.append((tmp_path / str(number)).stat())
-        verified.add(statuses[-1])
-    assert [status in verified for status in statuses] == [False, False, True, True, True]
+        verified.add(statuses[-1], b"digest")
+    assert [bool(verified.digest_of(status)) for status in statuses] == [False, False, True, True, True]
 
 
 # -- the disk says no

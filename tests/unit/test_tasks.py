@@ -4,28 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
-from s4zmq import sockets, wire
-from s4zmq.inbox import Inbox
+from s4zmq import wire
+from s4zmq.checksum import digest_of
 from s4zmq.jobs import Jobs
-from s4zmq.keyserver import KeyServer
-from s4zmq.placement import Roster
-from s4zmq.processes import Registry
-from s4zmq.sessions import Sessions
-from s4zmq.shell import Shell
-from s4zmq.shuffle import Shuffle
-from s4zmq.staging import Staging
 from s4zmq.store import Store
-from s4zmq.tasks import Workshop
 
 from ..harness import wait_until
-from .helpers import NODE, Letters, put, unfinished
+from .helpers import Letters, Rooms, put, unfinished
 
 JOB = b"J" * 16
-PLAN = wire.Plan(JOB, "map-to-n", "s4://in/", "s4://out/", "true", [], 0, 0, 0, False)
+PLAN = wire.Plan(JOB, "map-to-n", "s4://in/", "s4://out/", "true", [], 0, 0, 0, False, False, False)
 
 
 class Bench:
@@ -33,26 +25,17 @@ class Bench:
 
     def __init__(self, store: Store, tmp_path: Path) -> None:
         self.store = store
-        self.sessions = Sessions()
-        self.context = sockets.new_context()
-        self.inbox = Inbox(self.context, "127.0.0.1", 0, self.sessions)
-        self.inbox.start()
-        roster = Roster((NODE,))
-
-        def later(do: Any, *args: Any) -> None:
-            do(*args)
-
-        keys = KeyServer(store, roster, self.inbox, self.sessions, lambda *_: "")
-        self.staging = Staging(store, keys, self.inbox, self.sessions, later)
-        self.shuffle = Shuffle(cast(Any, None), NODE, self.staging)
-        shell = Shell(Registry(tmp_path), tmp_path / "s4.conf")
-        self.jobs = Jobs(Workshop(NODE, roster, store, shell, self.shuffle), 2, self.sessions, later)
+        self.rooms = Rooms(store)
+        self.sessions, self.staging = self.rooms.sessions, self.rooms.staging
+        self.jobs = Jobs(self.rooms.shop, 2, self.sessions, self.rooms.later)
 
     def run(self, command: str, shipped: dict[str, str] | None = None, **changes: Any) -> Any:
         """The final reply to a job."""
         letters, files = Letters(), shipped or {}
-        plan = PLAN._replace(command=command, files=list(files), **changes)
-        self.jobs.on_plan(plan, b"", Letters().caller())
+        digests = [(name, digest_of(text.encode())) for name, text in files.items()]
+        plan, planned = PLAN._replace(command=command, files=digests, **changes), Letters()
+        self.jobs.on_plan(plan, b"", planned.caller())
+        wait_until(lambda: planned, "the job to be planned")
         for name, text in files.items():
             path = Path(self.jobs.file_folder(JOB, name), name)
             path.write_text(text)
@@ -76,9 +59,7 @@ class Bench:
         wait_until(lambda: not len(self.jobs), "the jobs to end")
         assert unfinished(self.store) == []
         assert (len(self.staging), len(self.sessions)) == (0, 0)
-        self.shuffle._inbox.close()
-        self.inbox.stop()
-        self.context.destroy(linger=0)
+        self.rooms.close()
 
 
 @pytest.fixture

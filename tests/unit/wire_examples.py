@@ -16,6 +16,8 @@ WRITER = b"W" * 16
 JOB = b"J" * 16
 TRANSFER = b"T" * 16
 TASK = b"t" * 16
+RECIPE = b"r" * 8
+ORIGIN = RECIPE + b"m" * 8
 
 EXAMPLES: list[tuple[Any, bytes]] = [
     (wire.Ping([3, 4]), b"\x83\xa7pending\x92\x03\x04\xa2op\xa4ping\xa2id\x07"),
@@ -47,12 +49,13 @@ EXAMPLES: list[tuple[Any, bytes]] = [
         b"\xa2op\xa8put-done\xa2id\x07",
     ),
     (
-        wire.Open("s4://b/k", 1 << 32, True, WRITER, JOB),
-        b"\x87\xa3key\xa8s4://b/k"
+        wire.Open("s4://b/k", 1 << 32, True, WRITER, JOB, DIGEST),
+        b"\x88\xa3key\xa8s4://b/k"
         b"\xa4size\xcf\x00\x00\x00\x01\x00\x00\x00\x00"
         b"\xa5sized\xc3"
         b"\xa6writer\xc4\x10WWWWWWWWWWWWWWWW"
         b"\xa3job\xc4\x10JJJJJJJJJJJJJJJJ"
+        b"\xa6digest\xc4\x10DDDDDDDDDDDDDDDD"
         b"\xa2op\xa4open\xa2id\x07",
     ),
     (
@@ -102,6 +105,18 @@ EXAMPLES: list[tuple[Any, bytes]] = [
     (wire.Delete(["s4://b/k"]), b"\x83\xa4keys\x91\xa8s4://b/k\xa2op\xa6delete\xa2id\x07"),
     (wire.DeleteBelow("b/d"), b"\x83\xa6prefix\xa3b/d\xa2op\xacdelete-below\xa2id\x07"),
     (wire.Deleted(1, []), b"\x84\xa7removed\x01\xa8failures\x90\xa2op\xa7deleted\xa2id\x07"),
+    (wire.Room(1 << 20), b"\x83\xa5bytes\xce\x00\x10\x00\x00\xa2op\xa4room\xa2id\x07"),
+    (wire.Verify("b/d"), b"\x83\xa6prefix\xa3b/d\xa2op\xa6verify\xa2id\x07"),
+    (
+        wire.Verifying(3, 4096, 1),
+        b"\x85\xa4keys\x03\xa5bytes\xcd\x10\x00\xa7damaged\x01\xa2op\xa9verifying\xa2id\x07",
+    ),
+    (
+        wire.VerifyDone(3, 4096, 1, [(0, "E_CHECKSUM", "damaged", {})]),
+        b"\x86\xa4keys\x03\xa5bytes\xcd\x10\x00\xa7damaged\x01"
+        b"\xa8failures\x91\x94\x00\xaaE_CHECKSUM\xa7damaged\x80"
+        b"\xa2op\xabverify-done\xa2id\x07",
+    ),
     (
         wire.Eval("s4://b/k", "cat", 8),
         b"\x85\xa3key\xa8s4://b/k\xa7command\xa3cat\xa6window\x08\xa2op\xa4eval\xa2id\x07",
@@ -110,35 +125,42 @@ EXAMPLES: list[tuple[Any, bytes]] = [
     (wire.Output(2), b"\x83\xa6stream\x02\xa2op\xa6output\xa2id\x07"),
     (wire.EvalDone(137), b"\x83\xa6status\xcc\x89\xa2op\xa9eval-done\xa2id\x07"),
     (
-        wire.Plan(JOB, "map-to-n", "s4://b/in/*", "s4://b/out/", "cat", ["tool.py"], 2, 1.5, 4, False),
-        b"\x8c\xa3job\xc4\x10JJJJJJJJJJJJJJJJ"
+        wire.Plan(
+            JOB,
+            "map-to-n",
+            "s4://b/in/*",
+            "s4://b/out/",
+            "cat",
+            [("tool.py", DIGEST)],
+            2,
+            1.5,
+            4,
+            False,
+            True,
+            False,
+        ),
+        b"\x8e\xa3job\xc4\x10JJJJJJJJJJJJJJJJ"
         b"\xa4kind\xa8map-to-n"
         b"\xa6inputs\xabs4://b/in/*"
         b"\xa6outdir\xabs4://b/out/"
         b"\xa7command\xa3cat"
-        b"\xa5files\x91\xa7tool.py"
+        b"\xa5files\x91\x92\xa7tool.py\xc4\x10DDDDDDDDDDDDDDDD"
         b"\xa7retries\x02"
         b"\xa9timeout_s\xcb?\xf8\x00\x00\x00\x00\x00\x00"
         b"\xa4jobs\x04"
         b"\xaakeep_going\xc2"
+        b"\xa6resume\xc3"
+        b"\xa7dry_run\xc2"
         b"\xa2op\xa4plan\xa2id\x07",
     ),
     (
-        wire.Planned(10, 1 << 33, 10, ["s4://b/out/k"], True),
+        wire.Planned(10, 1 << 33, 7, 3, ["s4://b/out/k"]),
         b"\x87\xa4keys\x0a"
         b"\xa5bytes\xcf\x00\x00\x00\x02\x00\x00\x00\x00"
-        b"\xa7outputs\x0a"
+        b"\xa8commands\x07"
+        b"\xa8complete\x03"
         b"\xa9conflicts\x91\xacs4://b/out/k"
-        b"\xaboutdir_used\xc3"
         b"\xa2op\xa7planned\xa2id\x07",
-    ),
-    (
-        wire.Occupied(["s4://b/out/k/"]),
-        b"\x83\xa8prefixes\x91\xads4://b/out/k/\xa2op\xa8occupied\xa2id\x07",
-    ),
-    (
-        wire.OccupiedReply(["s4://b/out/k/0_x"]),
-        b"\x83\xa4keys\x91\xb0s4://b/out/k/0_x\xa2op\xaeoccupied-reply\xa2id\x07",
     ),
     (wire.Run(JOB), b"\x83\xa3job\xc4\x10JJJJJJJJJJJJJJJJ\xa2op\xa3run\xa2id\x07"),
     (
@@ -156,19 +178,43 @@ EXAMPLES: list[tuple[Any, bytes]] = [
     ),
     (wire.CancelJob(JOB), b"\x83\xa3job\xc4\x10JJJJJJJJJJJJJJJJ\xa2op\xaacancel-job\xa2id\x07"),
     (
-        wire.Offer(TASK, 0, [("s4://b/out/k/0_x", 2)], [DIGEST], True),
-        b"\x87\xa4task\xc4\x10tttttttttttttttt"
+        wire.Offer(TASK, 0, [("s4://b/out/k/0_x", 2)], [DIGEST], True, ORIGIN),
+        b"\x88\xa4task\xc4\x10tttttttttttttttt"
         b"\xa6parcel\x00"
         b"\xa7entries\x91\x92\xb0s4://b/out/k/0_x\x02"
         b"\xa7digests\x91\xc4\x10DDDDDDDDDDDDDDDD"
         b"\xa6inline\xc3"
+        b"\xa6origin\xc4\x10rrrrrrrrmmmmmmmm"
         b"\xa2op\xa5offer\xa2id\x07",
     ),
     (wire.Staged(), b"\x82\xa2op\xa6staged\xa2id\x07"),
     (
-        wire.Commit(TASK, 2),
-        b"\x84\xa4task\xc4\x10tttttttttttttttt\xa7parcels\x02\xa2op\xa6commit\xa2id\x07",
+        wire.Commit(TASK, 2, "10.0.0.1:80"),
+        b"\x85\xa4task\xc4\x10tttttttttttttttt\xa7parcels\x02\xa6sender\xab10.0.0.1:80"
+        b"\xa2op\xa6commit\xa2id\x07",
     ),
     (wire.Abort(TASK), b"\x83\xa4task\xc4\x10tttttttttttttttt\xa2op\xa5abort\xa2id\x07"),
     (wire.Settle(TASK), b"\x83\xa4task\xc4\x10tttttttttttttttt\xa2op\xa6settle\xa2id\x07"),
+    (
+        wire.Fates(RECIPE, [TASK]),
+        b"\x84\xa6recipe\xc4\x08rrrrrrrr\xa5tasks\x91\xc4\x10tttttttttttttttt\xa2op\xa5fates\xa2id\x07",
+    ),
+    (
+        wire.FatesReply(["done", "undone", "pending"]),
+        b"\x83\xa5fates\x93\xa4done\xa6undone\xa7pending\xa2op\xabfates-reply\xa2id\x07",
+    ),
+    (
+        wire.Census(RECIPE, [("s4://b/out/k/", TASK)]),
+        b"\x84\xa6recipe\xc4\x08rrrrrrrr"
+        b"\xa7folders\x91\x92\xads4://b/out/k/\xc4\x10tttttttttttttttt"
+        b"\xa2op\xa6census\xa2id\x07",
+    ),
+    (
+        wire.CensusReply([(3, 1, "s4://b/out/k/0_x")]),
+        b"\x83\xa7folders\x91\x93\x03\x01\xb0s4://b/out/k/0_x\xa2op\xaccensus-reply\xa2id\x07",
+    ),
+    (
+        wire.Clear(RECIPE, ["s4://b/out/k/"]),
+        b"\x84\xa6recipe\xc4\x08rrrrrrrr\xa7folders\x91\xads4://b/out/k/\xa2op\xa5clear\xa2id\x07",
+    ),
 ]
