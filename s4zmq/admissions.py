@@ -30,6 +30,8 @@ class Admissions:
         self._connections: dict[bytes, _Connection] = {}
         self._lock = threading.Lock()
         self._count = 0
+        self.total = 0
+        """Requests that were ever admitted."""
         self._queued_bytes = 0
 
     def __len__(self) -> int:
@@ -56,6 +58,7 @@ class Admissions:
             found.requests.add(id)
             found.queued_bytes += body_bytes
             self._count += 1
+            self.total += 1
             self._queued_bytes += body_bytes
 
     def _has_place(self, found: _Connection) -> bool:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import functools
 import resource
 
-from .limits import MAX_CONNECTIONS
-
 
 @functools.cache
 def _given() -> tuple[int, int]:
@@ -30,7 +28,7 @@ def narrow(pid: int) -> None:
             pass
 
 
-def most_connections() -> int:
-    """How many connections a node may have: the others of its descriptors are for files and pipes."""
+def share_of(count: int, share: float) -> int:
+    """`count`, or so many as that share of this process's descriptors, if those are fewer."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return MAX_CONNECTIONS if soft < 0 else min(MAX_CONNECTIONS, soft // 2)
+    return count if soft < 0 else min(count, int(soft * share))

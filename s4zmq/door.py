@@ -18,7 +18,8 @@ from collections.abc import Collection, Iterator
 from contextlib import suppress
 from typing import NamedTuple
 
-from .limits import SILENT_CONNECTION_S
+from .descriptors import share_of
+from .limits import MAX_CONNECTIONS, SILENT_CONNECTION_S
 
 _LOOK_S = 1.0
 _SHARE_OF_TIME = 0.1
@@ -47,15 +48,18 @@ class Connection(NamedTuple):
 class Door(threading.Thread):
     """Looks at the connections to some ports, again and again."""
 
-    def __init__(self, ports: Collection[int], most: int) -> None:
-        """`most` connections may stay."""
+    def __init__(self, ports: Collection[int]) -> None:
         super().__init__(name="door", daemon=True)
         self._ports = frozenset(ports)
-        self._most = most
+        self._most = share_of(MAX_CONNECTIONS, 0.5)
         self._stopped = threading.Event()
         self._over: set[int] = set()
+        self.looks = 0
+        self.count = 0
+        """Connections that there were when it last looked."""
+
         self.stuck = 0
-        """Connections that were over already when it last looked: ZeroMQ will keep them for ever."""
+        """Of these, those that were over already when it looked before: ZeroMQ will keep them for ever."""
 
     def run(self) -> None:
         """Until stopped."""
@@ -74,8 +78,9 @@ class Door(threading.Thread):
         """End what has been silent for too long, and of too many those that were for longest."""
         found = list(self._connections())
         over = {connection.inode for connection in found if connection.is_over}
-        self.stuck = len(over & self._over)
+        self.count, self.stuck = len(found), len(over & self._over)
         self._over = over
+        self.looks += 1
         alive = sorted((one for one in found if not one.is_over), key=lambda one: one.silent_ms)
         for number, connection in enumerate(alive):
             if number >= self._most or connection.silent_ms > SILENT_CONNECTION_S * 1000:

@@ -141,6 +141,13 @@ MAX_CONNECTIONS = 8192
 """To one node, or half of the descriptors that its process may have; each costs 28 KB and a descriptor.
 Of more, those that have been silent for longest are ended."""
 
+MAX_STUCK = 8192
+"""Connections that ZeroMQ does not give back, or a quarter of the descriptors: with more, a node hangs up
+on strangers no more."""
+
+STUCK_AT_REST, REST_TICKS = 16, 4
+"""A node that has had nothing to do for so many ticks and finds so many of them opens its door anew."""
+
 LISTEN_BACKLOG = 1024
 """Connections that wait to be taken; ZeroMQ's 100 are full at once when thousands come."""
 

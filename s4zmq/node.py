@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import logging
 import os
-import select
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -23,11 +22,9 @@ from typing import Any, NamedTuple
 import zmq
 
 from . import codec, sockets, wire
-from .admissions import Admissions
-from .caller import Caller, Letter, is_reproach
+from .caller import Caller, Letter
 from .codec import Body, failure_of
 from .courier import Courier
-from .descriptors import most_connections
 from .door import Door
 from .errors import Cancelled, InternalError, NodeBusy, ProtocolError, S4Error, WrongRoster
 from .evals import Evals
@@ -40,23 +37,20 @@ from .ledger import Ledger
 from .limits import (
     BATCH_MAX_BYTES,
     DRAIN_S,
-    MAX_REPLY_BYTES,
     REQUEST_HEADER_MAX_BYTES,
     TICK_S,
 )
 from .memory import release_freed_buffers
 from .outputs import Outputs
-from .outstanding import Outstanding
 from .placement import Roster
 from .processes import Registry
-from .replies import Replies
+from .reception import Reception
 from .sessions import Sessions
 from .shell import Shell
 from .shipment import Dock
 from .shuffle import Shuffle
 from .staging import Staging
 from .store import Store
-from .strangers import Strangers
 from .tasks import Workshop
 from .turns import Turns
 from .verifier import Verifier
@@ -64,9 +58,6 @@ from .verifier import Verifier
 log = logging.getLogger(__name__)
 
 _STOPPING_S = 3.0
-_RECEIVE_AT_ONCE = 256
-_FLOOD_BEGINS = 32
-_DISK_TURN_S, _NONSENSE_PAUSE_S = 0.0005, 0.002
 _STRANGERS_PRICE = 8.0
 _TAKEN_WHILE_DRAINING = (wire.Commit, wire.Abort, wire.Settle, wire.Fates)
 Handler = Callable[[Any, Body, Caller], None]
@@ -97,15 +88,10 @@ class Node:
         self.address = options.address
         self._roster_digest = roster.digest
         self._context = sockets.new_context()
-        self._control = sockets.bind_control(self._context, options.address)
-        self._strangers = Strangers()
-        outstanding = Outstanding(MAX_REPLY_BYTES)
-        self._admissions = Admissions(options.address, outstanding)
-        self._replies = Replies(self._send, outstanding, self._on_replied)
         self._drain_until = 0.0
         self._next_tick = 0.0
         self._has_worked = False
-        self._nonsense = 0
+        self._held_before = (0, 0)
         self._registry = registry
         self._store = store
         self._disk = Turns(options.disk_threads, "disk")
@@ -113,7 +99,11 @@ class Node:
         host = options.address.rpartition(":")[0]
         self._inbox = Inbox(self._context, host, options.data_port, sessions)
         control_port = int(options.address.rpartition(":")[2])
-        self._door = Door((control_port, self._inbox.port), most_connections())
+        self._door = Door((control_port, self._inbox.port))
+        self._reception = reception = Reception(
+            self._context, options.address, self._door, self._disk, self._dispatch
+        )
+        self._admissions, self._replies = reception.admissions, reception.replies
         with store.disk_errors("can not read what earlier runs have left"):
             ledger, in_doubt = Ledger(store.root, roster), InDoubt(store.root)
         self._keys = KeyServer(
@@ -186,54 +176,13 @@ class Node:
         self._shuffle.start()
         self._door.start()
         poller = zmq.Poller()
-        poller.register(self._control, zmq.POLLIN)
+        poller.register(self._reception.socket, zmq.POLLIN)
         poller.register(self._replies.fd, zmq.POLLIN)
         while not self._is_drained():
             poller.poll(int((0.01 if self._replies.parked else TICK_S) * 1000))
-            self._serve()
+            self._reception.serve()
             self._look_at_deadlines(time.monotonic())
         self._stop()
-
-    def _serve(self) -> None:
-        """Take requests, and send replies as soon as there are any: they do not wait for a flood."""
-        nonsense = self._nonsense
-        for number in range(_RECEIVE_AT_ONCE):
-            self._replies.send()
-            try:
-                frames = sockets.receive(self._control)
-            except zmq.Again:
-                break
-            if number == _FLOOD_BEGINS:
-                self._disk.hold()
-            identity = frames[0].bytes
-            if self._is_unheard(identity):
-                self._nonsense += 1
-            else:
-                self._dispatch(identity, [frame.buffer for frame in frames[1:]])
-        else:
-            self._give_way(self._nonsense - nonsense)
-        self._disk.go_on()
-        self._replies.send()
-
-    def _give_way(self, nonsense: int) -> None:
-        """In a flood this thread and the others work in turns: each would take the interpreter from the
-        other at every frame, and become ten times slower. And nonsense shall not cost a whole processor,
-        which honest clients need."""
-        self._disk.go_on()
-        pause_s = _NONSENSE_PAUSE_S if nonsense > _RECEIVE_AT_ONCE // 2 else _DISK_TURN_S
-        until = time.monotonic() + pause_s
-        while (left_s := until - time.monotonic()) > 0:
-            select.select([self._replies.fd], [], [], left_s)
-            self._replies.send()
-
-    def _is_unheard(self, identity: bytes) -> bool:
-        """A stranger may be muted, not take its replies, or have to wait for one before it says more."""
-        strangers = self._strangers
-        return (
-            strangers.is_muted(identity)
-            or (strangers.is_slow(identity) and self._admissions.has_any(identity))
-            or self._replies.is_parked(identity)
-        )
 
     def _dispatch(self, identity: bytes, frames: Sequence[memoryview]) -> None:
         try:
@@ -242,7 +191,8 @@ class Node:
             self._check(envelope, len(frames[1]))
             handler = self._handler(envelope.message)
         except S4Error as error:
-            self._refuse(identity, frames, error)
+            self._has_worked = True
+            self._reception.refuse(identity, frames, error)
             return
         try:
             handler(envelope.message, body, caller)
@@ -256,12 +206,6 @@ class Node:
             error = NodeBusy(f"node {self.address} is shutting down: try again")
             letter = letter._replace(message=failure_of(error))
         self._replies.put(letter)
-
-    def _refuse(self, identity: bytes, frames: Sequence[memoryview], error: S4Error) -> None:
-        self._has_worked = True
-        self._nonsense += 1
-        if self._strangers.refuse(identity):
-            Caller(identity, codec.salvage_id(frames), b"", self._replies.put).fail(error)
 
     def _check(self, envelope: codec.Envelope, header_bytes: int) -> None:
         if envelope.roster != self._roster_digest:
@@ -292,7 +236,7 @@ class Node:
             raise NodeBusy(f"node {self.address} is shutting down")
         self._admissions.admit(identity, caller.id, body_bytes=size, reply_bytes=_reply_bytes(message))
         self._has_worked = True
-        price = _STRANGERS_PRICE if self._strangers.is_slow(identity) else 1.0
+        price = _STRANGERS_PRICE if self._reception.strangers.is_slow(identity) else 1.0
         self._disk.submit(identity, partial(self._on_disk_thread, message, body, caller), price)
 
     def _on_disk_thread(self, message: Any, body: Body, caller: Caller) -> None:
@@ -320,22 +264,6 @@ class Node:
 
     def _file_folder(self, job: bytes, name: str) -> str:
         return self._jobs.file_folder(job, name)
-
-    def _send(self, frames: Sequence[Body], copy: bool) -> bool:
-        """False where the client is too slow for now; a client that is gone counts as sent."""
-        try:
-            self._control.send_multipart(frames, zmq.NOBLOCK, copy=copy)
-        except zmq.Again:
-            return False
-        except zmq.ZMQError as exc:
-            if exc.errno != zmq.EHOSTUNREACH:
-                raise
-        return True
-
-    def _on_replied(self, letter: Letter) -> None:
-        self._admissions.end(letter.identity, letter.id)
-        if is_reproach(letter.message):
-            self._strangers.reproach(letter.identity)
 
     # -- requests that this thread answers
 
@@ -385,11 +313,14 @@ class Node:
 
     def _rest(self) -> None:
         """When the last request has ended, give memory back; once for each time of work."""
-        if len(self._admissions) or self._replies.parked:
+        held = (self._door.count, self._inbox.dropped)
+        if len(self._admissions) or self._replies.parked or held != self._held_before:
             self._has_worked = True
         elif self._has_worked:
             self._has_worked = False
             self._later(release_freed_buffers)
+        self._held_before = held
+        self._reception.rest()
 
     def drain(self) -> None:
         """Refuse new work and end `run` when the old is done, or after DRAIN_S. For signal handlers."""
@@ -414,7 +345,7 @@ class Node:
         self._disk.stop()
         self._door.stop()
         self._replies.send()
-        self._control.close(linger=500)
+        self._reception.socket.close(linger=500)
         self._in_doubt.close()
         self._registry.sweep_orphans()
         self._context.term()

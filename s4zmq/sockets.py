@@ -18,6 +18,7 @@ A socket is used by the one thread that made it.
 from __future__ import annotations
 
 import os
+import time
 from typing import TYPE_CHECKING
 
 import zmq
@@ -34,6 +35,9 @@ from .limits import (
     LISTEN_BACKLOG,
 )
 
+_INSIDE = "inproc://control"
+_BIND_ANEW_S = 5.0
+
 if TYPE_CHECKING:
     Context = zmq.Context[zmq.Socket[bytes]]
     Socket = zmq.Socket[bytes]
@@ -49,17 +53,43 @@ def bind_control(context: Context, address: str) -> Socket:
     socket = _bound_socket(context, zmq.ROUTER, CONTROL_MAX_BYTES, CONTROL_HWM)
     socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
     socket.setsockopt(zmq.ROUTER_HANDOVER, 1)  # a client that reconnects is the canonical one
-    _bind(socket, address)
+    _bind(socket, _INSIDE)
+    _bind(socket, _endpoint(address))
     return socket
+
+
+def hang_up(context: Context, identity: bytes) -> None:
+    """Have the ROUTER of this context forget a connection, after what was sent to it, and unread what it
+    has sent. ZeroMQ has no call for that: here another one takes its identity, and goes.
+
+    The other end does not hear of it, and ZeroMQ may keep the descriptor until `bind_anew`.
+    """
+    with context.socket(zmq.DEALER) as socket:
+        socket.setsockopt(zmq.LINGER, 0)
+        socket.setsockopt(zmq.ROUTING_ID, identity)
+        socket.connect(_INSIDE)
+
+
+def bind_anew(socket: Socket) -> None:
+    """End all connections of a ROUTER and let them come again, which whoever dials does by itself."""
+    endpoint = _bound_to(socket)
+    socket.unbind(endpoint)
+    until = time.monotonic() + _BIND_ANEW_S
+    while True:
+        try:
+            socket.bind(endpoint)
+            return
+        except zmq.ZMQError:  # the old one is closed by another thread
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.001)
 
 
 def bind_data(context: Context, host: str, port: int) -> tuple[Socket, int]:
     """The PULL for chunks and the port that it got (`port` 0: the kernel chooses)."""
     socket = _bound_socket(context, zmq.PULL, DATA_MAX_BYTES, DATA_HWM)
-    _bind(socket, f"{host}:{port or '*'}")
-    endpoint = socket.getsockopt(zmq.LAST_ENDPOINT)
-    assert isinstance(endpoint, bytes)
-    return socket, int(endpoint.rstrip(b"\0").rpartition(b":")[2])
+    _bind(socket, _endpoint(f"{host}:{port or '*'}"))
+    return socket, int(_bound_to(socket).rpartition(":")[2])
 
 
 def dial_control(context: Context, address: str) -> Socket:
@@ -133,9 +163,16 @@ def _dialling_socket(context: Context, kind: int, max_bytes: int, hwm: int) -> S
     return socket
 
 
-def _bind(socket: Socket, address: str) -> None:
+def _bound_to(socket: Socket) -> str:
+    """The endpoint that was bound last."""
+    endpoint = socket.getsockopt(zmq.LAST_ENDPOINT)
+    assert isinstance(endpoint, bytes)
+    return endpoint.rstrip(b"\0").decode()
+
+
+def _bind(socket: Socket, endpoint: str) -> None:
     try:
-        socket.bind(_endpoint(address))
+        socket.bind(endpoint)
     except zmq.ZMQError:
         socket.close()
         raise

@@ -70,10 +70,11 @@ class Turns:
         self._held = True
 
     def go_on(self) -> None:
-        """After `hold`."""
-        with self._changed:
-            self._held = False
-            self._changed.notify_all()
+        """After `hold`; without it nothing happens."""
+        if self._held:
+            with self._changed:
+                self._held = False
+                self._changed.notify_all()
 
     def stop(self) -> None:
         """Drop what waits, and wait for what runs."""
