@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
-from . import wire
 from .client import Client, nothing_below
-from .errors import KeyInvalid, LocalFileError, RequestError, map_errors
+from .errors import KeyInvalid, LocalFileError, RequestError
 from .gets import Getter, Wanted
 from .keys import SCHEME, Folder, Key, show
 from .localfiles import descriptor_of, local_target, walk_files
 from .pipes import widen_pipe
 from .printing import write_all
 from .puts import Item, Putter
-
-_BLOCK_BYTES = 4096
-"""What the smallest file takes on a disk."""
 
 
 def copy(client: Client, source: str, target: str, *, recursive: bool, resume: bool) -> None:
@@ -73,14 +68,11 @@ def get_one(client: Client, source: str, target: str, resume: bool) -> None:
 
 
 def put_tree(client: Client, source: str, target: str, resume: bool) -> None:
-    """Every file below `source`. All names, and the room on the nodes, are checked before anything
-    moves."""
+    """Every file below `source`. All names are checked before anything moves."""
     if not os.path.isdir(source):
         raise LocalFileError(f"{source} is not a folder: without -r cp copies one file")
     folder = Folder.parse(target)
-    needed = _check_names(source, folder, client.owner)
-    if not resume:  # else much may be there already
-        client.courier.ask_each({node: wire.Room(count) for node, count in needed.items()})
+    _check_names(source, folder)
     putter = Putter(client, resume=resume)
     putter.put_all(_tree_items(client, source, folder))
 
@@ -91,24 +83,18 @@ def _tree_items(client: Client, source: str, folder: Folder) -> Iterator[Item]:
         yield Item(found.path, str(key), client.owner(key))
 
 
-def _check_names(source: str, folder: Folder, owner_of: Callable[[Key], str]) -> dict[str, int]:
-    """Bytes that each owner needs on its disk. Raises KeyInvalid that lists every name that no key may
-    have."""
-    bad: list[str] = []
-    needed: dict[str, int] = defaultdict(int)
+def _check_names(source: str, folder: Folder) -> None:
+    """Raises KeyInvalid that lists every name that no key may have."""
+    bad = []
     for found in walk_files(source):
         try:
-            owner = owner_of(folder.key(found.relative))
+            folder.key(found.relative)
         except KeyInvalid as error:
             bad.append(error.text)
-            continue
-        with map_errors({OSError: LocalFileError}, f"can not read {found.path}"):
-            needed[owner] += -(-os.path.getsize(found.path) // _BLOCK_BYTES) * _BLOCK_BYTES
     if len(bad) == 1:
         raise KeyInvalid(f"{bad[0]}; nothing was copied")
     if bad:
         raise KeyInvalid(f"{len(bad)} names can not be keys; nothing was copied:\n" + "\n".join(bad))
-    return needed
 
 
 def get_tree(client: Client, source: str, target: str, resume: bool) -> None:

@@ -112,11 +112,6 @@ class KeyServer:
             sink.discard()
             raise
 
-    def on_room(self, request: wire.Room, body: Body, caller: Caller) -> None:
-        """Is there room for so many bytes?"""
-        self._store.require_space(request.bytes, "what is to be copied here")
-        caller.answer(wire.Ok())
-
     def _target(self, name: str, job: bytes) -> Target:
         if job:
             return FileTarget(self._store, self._file_folder(job, name), name)

@@ -153,7 +153,6 @@ class Node:
             wire.List: self._keys.on_list,
             wire.More: self._keys.on_more,
             wire.Delete: self._keys.on_delete,
-            wire.Room: self._keys.on_room,
             wire.DeleteBelow: self._keys.on_delete_below,
             wire.Verify: self._verifier.on_verify,
             wire.Eval: self._evals.on_eval,

@@ -40,7 +40,6 @@ from .errors import (
 from .keys import Key
 from .limits import VERIFIED_KEYS
 from .recipes import NO_ORIGIN
-from .units import show_two
 
 XATTR = "user.s4zmq"
 _STAMP = struct.Struct("!B16s16sQ16s")
@@ -316,10 +315,11 @@ class Store:
     def require_space(self, wanted_bytes: int, what: str) -> None:
         """Raises NoSpace where `wanted_bytes` can not fit now."""
         status = os.statvfs(self.root)
-        free_bytes = status.f_bavail * status.f_frsize
-        if wanted_bytes > free_bytes:
-            free, wanted = show_two(free_bytes, wanted_bytes)
-            raise NoSpace(f"node {self.node} has {free} free, needs {wanted} for {what}")
+        free = status.f_bavail * status.f_frsize
+        if wanted_bytes > free:
+            raise NoSpace(
+                f"node {self.node} has {free / 1e9:.1f} GB free, needs {wanted_bytes / 1e9:.1f} for {what}"
+            )
 
     @contextmanager
     def disk_errors(self, what: str) -> Iterator[None]:

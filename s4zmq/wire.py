@@ -212,12 +212,6 @@ class Deleted(NamedTuple):
     failures: list[FailureRow]
 
 
-class Room(NamedTuple):
-    """Is there room on the disk for so many bytes? Ok, or a failure that says how many there are."""
-
-    bytes: int
-
-
 class Verify(NamedTuple):
     """Read every key that starts with `prefix` anew and compare it with its size and checksum."""
 
@@ -467,7 +461,6 @@ OPS: Mapping[type, str] = {
     Delete: "delete",
     DeleteBelow: "delete-below",
     Deleted: "deleted",
-    Room: "room",
     Verify: "verify",
     Verifying: "verifying",
     VerifyDone: "verify-done",

@@ -195,10 +195,8 @@ def python(module: str, *args: str) -> Iterator[subprocess.Popen[bytes]]:
     try:
         yield process
     finally:
-        process.stdout.close()
-        process.stdin.close()
         process.kill()
-        process.wait()
+        process.communicate()
 
 
 def _read_slice(honest: subprocess.Popen[bytes]) -> Slice:

@@ -219,7 +219,7 @@ class Flooder:
         return peer
 
     def _script(self, make: Callable[[], tuple[str, list[bytes]]]) -> bytes:
-        wires = []
+        wires: list[bytes] = []
         while len(wires) < self._a_connection:
             kind, frames = make()
             copies = min(_COPIES, self._a_connection - len(wires))

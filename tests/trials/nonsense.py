@@ -308,7 +308,8 @@ class Nonsense:
 
     def _absurd_plan(self, id: bytes) -> wire.Plan:
         known = {"job": id, "inputs": "s4://absurd/*", "command": "true", "files": [], "timeout_s": 9e8}
-        return sample(wire.Plan)._replace(**known, retries=1 << 62, jobs=1 << 62)
+        plan: wire.Plan = sample(wire.Plan)._replace(**known, retries=1 << 62, jobs=1 << 62)
+        return plan
 
 
 def mutations(message: Any) -> Sequence[bytes]:

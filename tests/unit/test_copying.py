@@ -50,7 +50,7 @@ def test_all_bad_names_of_a_tree_are_listed(tmp_path: Path) -> None:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
     with pytest.raises(KeyInvalid) as caught:
-        _check_names(str(tmp_path), Folder.parse("s4://b"), lambda _: "node")
+        _check_names(str(tmp_path), Folder.parse("s4://b"))
     assert caught.value.text.startswith("3 names can not be keys; nothing was copied:\n")
     assert all(name in caught.value.text for name in ("with space", "star*", "sub/it's"))
 
@@ -59,11 +59,11 @@ def test_one_bad_name_is_told_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "good").touch()
     (tmp_path / "with space").touch()
     with pytest.raises(KeyInvalid, match="holds a space, which no key may hold; nothing was copied"):
-        _check_names(str(tmp_path), Folder.parse("s4://b"), lambda _: "node")
+        _check_names(str(tmp_path), Folder.parse("s4://b"))
 
 
 def test_a_name_that_is_not_utf8_is_told_in_printable_text(tmp_path: Path) -> None:
     Path(tmp_path, b"caf\xe9".decode("utf-8", "surrogateescape")).touch()
     with pytest.raises(KeyInvalid, match="is not UTF-8") as caught:
-        _check_names(str(tmp_path), Folder.parse("s4://b"), lambda _: "node")
+        _check_names(str(tmp_path), Folder.parse("s4://b"))
     assert caught.value.text.isprintable()

@@ -105,7 +105,6 @@ EXAMPLES: list[tuple[Any, bytes]] = [
     (wire.Delete(["s4://b/k"]), b"\x83\xa4keys\x91\xa8s4://b/k\xa2op\xa6delete\xa2id\x07"),
     (wire.DeleteBelow("b/d"), b"\x83\xa6prefix\xa3b/d\xa2op\xacdelete-below\xa2id\x07"),
     (wire.Deleted(1, []), b"\x84\xa7removed\x01\xa8failures\x90\xa2op\xa7deleted\xa2id\x07"),
-    (wire.Room(1 << 20), b"\x83\xa5bytes\xce\x00\x10\x00\x00\xa2op\xa4room\xa2id\x07"),
     (wire.Verify("b/d"), b"\x83\xa6prefix\xa3b/d\xa2op\xa6verify\xa2id\x07"),
     (
         wire.Verifying(3, 4096, 1),
