@@ -4,7 +4,7 @@ Only map-to-n moves data between nodes. The rooms, from the ground up; a room im
 layers only, and a test keeps that:
 
      0  limits errors wire mailbox interrupts memory pipes units
-     1  keys checksum commandtext codec sorting processes trees watching progress
+     1  keys checksum commandtext codec sorting processes trees watching progress space
      2  placement transfer sockets sessions caller localfiles outstanding shell
      3  config store courier bashes
      4  datadir listing scratch sinks streams inbox spool

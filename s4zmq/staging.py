@@ -83,7 +83,7 @@ class Staging:
         sizes = [size for _, size in offer.entries]
         for key in keys:
             self._require_free(key)
-        self._store.require_space(sum(sizes), f"a parcel of {len(keys)} outputs")
+        self._store.space.require(sum(sizes), f"a parcel of {len(keys)} outputs")
         task = self._require(offer.task, caller.session, with_folder=max(sizes) > PARCEL_INLINE_BYTES)
         if offer.parcel in task.spool.parcels:
             caller.answer(wire.Staged())  # sent again: the first answer was lost
@@ -100,7 +100,11 @@ class Staging:
                 sizes=sizes,
                 on_whole=lambda rows: self._staged(offer.task, offer.parcel, rows),
             )
-            self._inbox.open(sizes, sink, caller)
+            try:
+                self._inbox.open(sizes, sink, caller)
+            except BaseException:
+                sink.discard()
+                raise
 
     def _take_inline(
         self, offer: wire.Offer, task: _Task, keys: Sequence[Key], sizes: Sequence[int], body: memoryview
@@ -285,6 +289,7 @@ class ParcelSink:
         self._sizes = sizes
         self._on_whole = on_whole
         self._places = _places(spool, base, sizes)
+        self._room = store.space.reserve(sum(sizes), f"a parcel of {len(keys)} outputs")
         self._index = -1
         self._fd = -1
         self._digest = new_digest()
@@ -299,6 +304,7 @@ class ParcelSink:
         else:
             with self._store.disk_errors(f"can not write {self._keys[piece.number]}"):
                 write_all(self._fd, data, piece.offset)
+        self._room.use(len(data))
         self._digest.update(data)
 
     def _go_to(self, number: int) -> None:
@@ -314,7 +320,7 @@ class ParcelSink:
         if self._index >= 0:
             self._digests.append(self._digest.digest())
             self._digest = new_digest()
-        self.discard()
+        self._close_file()
 
     def finish(self, digests: list[bytes]) -> wire.Staged:
         """Compare and note as staged. Raises ChecksumMismatch or Cancelled."""
@@ -324,10 +330,15 @@ class ParcelSink:
             check_digest(key, ours, theirs)
         columns = (self._keys, self._sizes, self._digests, self._places)
         self._on_whole([Row(*row) for row in zip(*columns, strict=True)])
+        self.discard()
         return wire.Staged()
 
     def discard(self) -> None:
         """What was written goes with the task, when its sender aborts it."""
+        self._room.release()
+        self._close_file()
+
+    def _close_file(self) -> None:
         fd, self._fd = self._fd, -1
         if fd >= 0:
             os.close(fd)
