@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
+from . import wire
 from .client import Client, nothing_below
-from .errors import KeyInvalid, LocalFileError, RequestError
+from .errors import KeyInvalid, LocalFileError, NoSpace, RequestError, map_errors
 from .gets import Getter, Wanted
 from .keys import SCHEME, Folder, Key, show
 from .localfiles import descriptor_of, local_target, walk_files
@@ -68,11 +70,13 @@ def get_one(client: Client, source: str, target: str, resume: bool) -> None:
 
 
 def put_tree(client: Client, source: str, target: str, resume: bool) -> None:
-    """Every file below `source`. All names are checked before anything moves."""
+    """Every file below `source`. All names are checked, and whether they fit, before anything moves."""
     if not os.path.isdir(source):
         raise LocalFileError(f"{source} is not a folder: without -r cp copies one file")
     folder = Folder.parse(target)
-    _check_names(source, folder)
+    wanted = _survey(source, folder, client.owner)
+    if not resume:  # else much of it may be there
+        _require_room(client, wanted, folder)
     putter = Putter(client, resume=resume)
     putter.put_all(_tree_items(client, source, folder))
 
@@ -83,18 +87,50 @@ def _tree_items(client: Client, source: str, folder: Folder) -> Iterator[Item]:
         yield Item(found.path, str(key), client.owner(key))
 
 
-def _check_names(source: str, folder: Folder) -> None:
-    """Raises KeyInvalid that lists every name that no key may have."""
+def _survey(source: str, folder: Folder, owner: Callable[[Key], str]) -> Mapping[str, int]:
+    """How many bytes go to each node. Raises KeyInvalid that lists every name that no key may have."""
     bad = []
+    wanted: dict[str, int] = defaultdict(int)
     for found in walk_files(source):
         try:
-            folder.key(found.relative)
+            node = owner(folder.key(found.relative))
         except KeyInvalid as error:
             bad.append(error.text)
+            continue
+        with map_errors({OSError: LocalFileError}, f"can not read {found.path}"):
+            wanted[node] += os.stat(found.path).st_size
     if len(bad) == 1:
         raise KeyInvalid(f"{bad[0]}; nothing was copied")
     if bad:
         raise KeyInvalid(f"{len(bad)} names can not be keys; nothing was copied:\n" + "\n".join(bad))
+    return wanted
+
+
+def _require_room(client: Client, wanted: Mapping[str, int], folder: Folder) -> None:
+    """Raises NoSpace where what goes to a disk does not fit there now. Nodes may share a disk."""
+    asked = {node: wire.Room() for node in client.roster.nodes if wanted.get(node)}
+    replies = client.courier.ask_each(asked)
+    free: dict[bytes, int] = {}
+    nodes: dict[bytes, list[str]] = defaultdict(list)
+    for node in asked:
+        reply, _ = replies[node]
+        free[reply.disk] = min(reply.free, free.get(reply.disk, reply.free))
+        nodes[reply.disk].append(node)
+    for disk, names in nodes.items():
+        needed = sum(wanted[name] for name in names)
+        if needed > free[disk]:
+            raise _no_space(names, free[disk], needed, folder)
+
+
+def _no_space(nodes: Sequence[str], free: int, needed: int, folder: Folder) -> NoSpace:
+    from .units import show_two
+
+    has, needs = show_two(free, needed)
+    if len(nodes) == 1:
+        text = f"node {nodes[0]} has {has} free, needs {needs} for its part of {folder}"
+    else:
+        text = f"nodes {', '.join(nodes)} share a disk with {has} free, need {needs} for {folder}"
+    return NoSpace(f"{text}; nothing was copied")
 
 
 def get_tree(client: Client, source: str, target: str, resume: bool) -> None:

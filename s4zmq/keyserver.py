@@ -1,4 +1,4 @@
-"""A node's answers to requests about keys: put, open, get, fetch, list, delete.
+"""A node's answers to requests about keys: put, open, room, get, fetch, list, delete.
 
 Runs on the node's disk threads, many requests at once; touches no socket but through its callers.
 Every key of every request is parsed and its placement checked again: a node trusts no client.
@@ -104,13 +104,17 @@ class KeyServer:
         target = self._target(request.key, request.job)
         if not request.job:
             self._store.refuse_taken(Key.parse(request.key), request.writer, request.digest)
-        self._store.require_space(request.size, str(target))
-        sink = ValueSink(self._store, target, request.writer)
+        sink = ValueSink(self._store, target, request.writer, request.size if request.sized else 0)
         try:
             self._inbox.open([request.size] if request.sized else None, sink, caller)
         except BaseException:
             sink.discard()
             raise
+
+    def on_room(self, room: wire.Room, body: Body, caller: Caller) -> None:
+        """How much fits now."""
+        space = self._store.space
+        caller.answer(wire.RoomReply(space.free(), space.disk()))
 
     def _target(self, name: str, job: bytes) -> Target:
         if job:

@@ -148,6 +148,7 @@ class Node:
         return {
             wire.Put: self._keys.on_put,
             wire.Open: self._keys.on_open,
+            wire.Room: self._keys.on_room,
             wire.Get: self._keys.on_get,
             wire.Fetch: self._keys.on_fetch,
             wire.List: self._keys.on_list,
@@ -281,6 +282,7 @@ class Node:
             "requests": len(self._admissions),
             "sessions": len(self._sessions),
             "transfers": len(self._inbox),
+            "reserved": self._store.space.reserved,
             "listings": self._keys.listing_count,
             "jobs": len(self._jobs),
             "evals": len(self._evals),

@@ -39,6 +39,7 @@ class ParcelSink:
         self._sizes = sizes
         self._on_whole = on_whole
         self._places = _places(spool, base, sizes)
+        self._room = store.space.reserve(sum(sizes), f"a parcel of {len(keys)} outputs")
         self._index = -1
         self._fd = -1
         self._digest = new_digest()
@@ -53,6 +54,7 @@ class ParcelSink:
         else:
             with self._store.disk_errors(f"can not write {self._keys[piece.number]}"):
                 write_all(self._fd, data, piece.offset)
+        self._room.use(len(data))
         self._digest.update(data)
 
     def _go_to(self, number: int) -> None:
@@ -68,7 +70,7 @@ class ParcelSink:
         if self._index >= 0:
             self._digests.append(self._digest.digest())
             self._digest = new_digest()
-        self.discard()
+        self._close_file()
 
     def finish(self, digests: list[bytes]) -> wire.Staged:
         """Compare and note as staged. Raises ChecksumMismatch or Cancelled."""
@@ -78,10 +80,15 @@ class ParcelSink:
             check_digest(key, ours, theirs)
         columns = (self._keys, self._sizes, self._digests, self._places)
         self._on_whole([Row(*row) for row in zip(*columns, strict=True)])
+        self.discard()
         return wire.Staged()
 
     def discard(self) -> None:
         """What was written goes with the task, when its sender aborts it."""
+        self._room.release()
+        self._close_file()
+
+    def _close_file(self) -> None:
         fd, self._fd = self._fd, -1
         if fd >= 0:
             os.close(fd)

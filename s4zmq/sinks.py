@@ -64,11 +64,17 @@ class FileTarget:
 class ValueSink:
     """One value that comes as chunks."""
 
-    def __init__(self, store: Store, target: Target, writer: bytes) -> None:
+    def __init__(self, store: Store, target: Target, writer: bytes, size: int = 0) -> None:
+        """`size` in bytes, where it is known: room for it is kept. Raises NoSpace."""
         self._store = store
         self._target = target
         self._writer = writer
-        self._fd = store.new_file()
+        self._room = store.space.reserve(size, target)
+        try:
+            self._fd = store.new_file()
+        except BaseException:
+            self._room.release()
+            raise
         self._size = 0
         self._digest = new_digest()
 
@@ -76,6 +82,7 @@ class ValueSink:
         """Append; raises NoSpace or StorageError."""
         with self._store.disk_errors(f"can not write {self._target}"):
             write_all(self._fd, data, piece.offset)
+        self._room.use(len(data))
         self._digest.update(data)
         self._size += len(data)
 
@@ -89,7 +96,8 @@ class ValueSink:
         return Stored(stamp.size, stamp.digest)
 
     def discard(self) -> None:
-        """The file without a name is gone with its descriptor."""
+        """The file without a name is gone with its descriptor, and what was kept for it is free."""
+        self._room.release()
         fd, self._fd = self._fd, -1
         if fd >= 0:
             os.close(fd)

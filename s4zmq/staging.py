@@ -109,7 +109,7 @@ class Staging:
         if not 0 < len(offer.entries) <= PARCEL_MAX_FILES:
             raise ProtocolError(f"offer: 1 to {PARCEL_MAX_FILES} outputs a parcel")
         sizes = [size for _, size in offer.entries]
-        self._store.require_space(sum(sizes), f"a parcel of {len(sizes)} outputs")
+        self._store.space.require(sum(sizes), f"a parcel of {len(sizes)} outputs")
         keys = [self._keys.own_key(text) for text, _ in offer.entries]
         for key in keys:
             self._require_free(key)
@@ -130,7 +130,11 @@ class Staging:
                 sizes=sizes,
                 on_whole=lambda rows: self._staged(offer.task, offer.parcel, rows),
             )
-            self._keep_for(task, self._inbox.open(sizes, sink, caller))
+            try:
+                self._keep_for(task, self._inbox.open(sizes, sink, caller))
+            except BaseException:
+                sink.discard()
+                raise
 
     def _keep_for(self, task: _Task, transfer: bytes) -> None:
         """An abort ends what still arrives: the sender's own word that it gave it up may get lost."""

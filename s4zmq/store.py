@@ -40,6 +40,7 @@ from .errors import (
 from .keys import Key
 from .limits import VERIFIED_KEYS
 from .recipes import NO_ORIGIN
+from .space import Space
 
 XATTR = "user.s4zmq"
 _STAMP = struct.Struct("!B16s16sQ16s")
@@ -93,6 +94,7 @@ class Store:
         self.keys_path = str(root / "keys")
         self.tmp_path = str(root / "tmp")
         self._nameless = itertools.cycle(nameless or (self.tmp_path,))
+        self.space = Space(str(root), node)
         self._verified = Verified(VERIFIED_KEYS)
 
     def path_of(self, key: Key) -> str:
@@ -310,16 +312,7 @@ class Store:
                 return
             folder = os.path.dirname(folder)
 
-    # -- space and errors
-
-    def require_space(self, wanted_bytes: int, what: str) -> None:
-        """Raises NoSpace where `wanted_bytes` can not fit now."""
-        status = os.statvfs(self.root)
-        free = status.f_bavail * status.f_frsize
-        if wanted_bytes > free:
-            raise NoSpace(
-                f"node {self.node} has {free / 1e9:.1f} GB free, needs {wanted_bytes / 1e9:.1f} for {what}"
-            )
+    # -- errors
 
     @contextmanager
     def disk_errors(self, what: str) -> Iterator[None]:

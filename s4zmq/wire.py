@@ -132,6 +132,20 @@ class Stored(NamedTuple):
     digest: bytes
 
 
+class Room(NamedTuple):
+    """How much fits on the node's disk now?"""
+
+
+class RoomReply(NamedTuple):
+    """Answer to Room."""
+
+    free: int
+    """Bytes that no transfer under way is going to need."""
+
+    disk: bytes
+    """16 bytes, the same for nodes whose data lies on one file system: they share what is free."""
+
+
 class Get(NamedTuple):
     """Read small values. Those up to INLINE_MAX_BYTES come back in the body, in order."""
 
@@ -451,6 +465,8 @@ OPS: Mapping[type, str] = {
     Credit: "credit",
     Drop: "drop",
     Stored: "stored",
+    Room: "room",
+    RoomReply: "room-reply",
     Get: "get",
     Values: "values",
     Fetch: "fetch",

@@ -68,7 +68,8 @@ class Trial:
         share = during / beside if beside else 0.0
         say(
             "honest throughput during the flood",
-            f"{share:.0%} of that beside the other process, {during / idle:.0%} of that on an idle machine; judged by the first",
+            f"{share:.0%} of that beside the other process, {during / idle:.0%} of that on an idle machine;"
+            " judged by the first",
         )
         if share < SHARE_LEAST:
             self._problems.append(f"honest throughput fell below {SHARE_LEAST:.0%}")
@@ -99,12 +100,13 @@ class Trial:
             assert flooder.stdout is not None
             counts = json.load(flooder.stdout)
             cost = used / seconds
-            say(
-                "flood",
-                f"{seconds:.0f} s, {counts['messages'] / seconds:,.0f} messages/s, flooder {cost:.2f} cores, node {(cpu_seconds(pid) - cpu_before) / seconds:.2f} cores"
-                if self._node.is_running
-                else "the node died",
-            )
+            if self._node.is_running:
+                node_cost = (cpu_seconds(pid) - cpu_before) / seconds
+                rate = counts["messages"] / seconds
+                costs = f"flooder {cost:.2f} cores, node {node_cost:.2f} cores"
+                say("flood", f"{seconds:.0f} s, {rate:,.0f} messages/s, {costs}")
+            else:
+                say("flood", "the node died")
             self._tell(counts)
             say("node at the worst moment of the flood", peak.held)
         return self._note("during the flood", slices), cost
@@ -125,7 +127,8 @@ class Trial:
     def _tell(self, counts: dict[str, Any]) -> None:
         say(
             "sent",
-            f"{counts['messages']:,} messages over {counts['connections']:,} connections, {counts['cut off']:,} of which the node cut off",
+            f"{counts['messages']:,} messages over {counts['connections']:,} connections,"
+            f" {counts['cut off']:,} of which the node cut off",
         )
         for what in ("kinds", "peers"):
             say(f"  {what}", ", ".join(f"{name} {count:,}" for name, count in sorted(counts[what].items())))
@@ -176,7 +179,8 @@ class Trial:
         median = statistics.median(rates)
         say(
             f"honest client {when}",
-            f"{median * ROUND_VALUES:,.0f} values/s put and got, median of {len(rates)} slices of {SLICE_S:g} s"
+            f"{median * ROUND_VALUES:,.0f} values/s put and got, median of {len(rates)} slices of"
+            f" {SLICE_S:g} s"
             f" ({min(rates) * ROUND_VALUES:,.0f} .. {max(rates) * ROUND_VALUES:,.0f})",
         )
         return median

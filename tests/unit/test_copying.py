@@ -6,9 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from s4zmq.copying import _check_names, _key_for
-from s4zmq.errors import KeyInvalid
-from s4zmq.keys import Folder
+from s4zmq.copying import _key_for, _survey
+from s4zmq.errors import KeyInvalid, LocalFileError
+from s4zmq.keys import Folder, Key
+
+
+def owner(key: Key) -> str:
+    """A cluster of a node for each first letter."""
+    return key.name[0]
 
 
 @pytest.mark.parametrize(
@@ -50,7 +55,7 @@ def test_all_bad_names_of_a_tree_are_listed(tmp_path: Path) -> None:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
     with pytest.raises(KeyInvalid) as caught:
-        _check_names(str(tmp_path), Folder.parse("s4://b"))
+        _survey(str(tmp_path), Folder.parse("s4://b"), owner)
     assert caught.value.text.startswith("3 names can not be keys; nothing was copied:\n")
     assert all(name in caught.value.text for name in ("with space", "star*", "sub/it's"))
 
@@ -59,11 +64,29 @@ def test_one_bad_name_is_told_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "good").touch()
     (tmp_path / "with space").touch()
     with pytest.raises(KeyInvalid, match="holds a space, which no key may hold; nothing was copied"):
-        _check_names(str(tmp_path), Folder.parse("s4://b"))
+        _survey(str(tmp_path), Folder.parse("s4://b"), owner)
 
 
 def test_a_name_that_is_not_utf8_is_told_in_printable_text(tmp_path: Path) -> None:
     Path(tmp_path, b"caf\xe9".decode("utf-8", "surrogateescape")).touch()
     with pytest.raises(KeyInvalid, match="is not UTF-8") as caught:
-        _check_names(str(tmp_path), Folder.parse("s4://b"))
+        _survey(str(tmp_path), Folder.parse("s4://b"), owner)
     assert caught.value.text.isprintable()
+
+
+def test_what_goes_to_each_node_is_summed(tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    for name, size in (("a1", 5), ("sub/a2", 7), ("b", 0), ("sub/c", 1)):
+        (tmp_path / name).write_bytes(b"x" * size)
+    (tmp_path / "a3").symlink_to("a1")
+    assert _survey(str(tmp_path), Folder.parse("s4://x/"), owner) == {"a": 17, "b": 0, "c": 1}
+
+
+def test_a_file_that_vanishes_while_it_is_looked_at_is_an_error(tmp_path: Path) -> None:
+    def remove(key: Key) -> str:
+        (tmp_path / key.name).unlink()
+        return "node"
+
+    (tmp_path / "file").touch()
+    with pytest.raises(LocalFileError, match=r"can not read .*/file: No such file"):
+        _survey(str(tmp_path), Folder.parse("s4://b"), remove)

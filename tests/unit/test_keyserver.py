@@ -26,6 +26,7 @@ from s4zmq.errors import (
 from s4zmq.limits import BATCH_MAX_BYTES, BATCH_MAX_KEYS, CHUNK_BYTES, INLINE_MAX_BYTES
 from s4zmq.store import Store
 
+from ..harness import wait_until
 from .helpers import NODE, ONE, OTHER, SESSION, Letters, Rooms, flip_first_byte, put
 
 PEER = "127.0.0.1:7001"
@@ -165,6 +166,17 @@ def test_a_large_value_is_granted_credit(bench: Bench) -> None:
     bench.sessions.close(SESSION)
 
 
+def test_room_is_kept_for_a_large_value_until_it_has_ended(bench: Bench) -> None:
+    before = bench.ask(bench.server.on_room, wire.Room()).free
+    bench.ask(bench.server.on_open, wire.Open("s4://b/0", 1 << 30, True, ONE))
+    bench.ask(bench.server.on_open, wire.Open("s4://b/2", 1 << 30, False, ONE))
+    assert bench.store.space.reserved == 1 << 30
+    assert bench.ask(bench.server.on_room, wire.Room()).free < before - (1 << 29)
+    bench.sessions.close(SESSION)
+    wait_until(lambda: not len(bench.inbox), "the transfers to end")
+    assert bench.store.space.reserved == 0
+
+
 @pytest.mark.usefixtures("no_descriptor_left")
 def test_a_large_value_that_can_not_succeed_is_refused_before_it_travels(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
@@ -180,7 +192,7 @@ def test_a_large_value_that_can_not_succeed_is_refused_before_it_travels(
     monkeypatch.setattr("s4zmq.inbox.MAX_TRANSFERS", 0)
     with pytest.raises(NodeBusy):
         bench.ask(bench.server.on_open, wire.Open("s4://b/4", 1, True, ONE))
-    assert len(bench.inbox) == 0
+    assert (len(bench.inbox), bench.store.space.reserved) == (0, 0)
 
 
 # -- getting

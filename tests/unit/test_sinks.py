@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import resource
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
 from s4zmq.checksum import digest_of
-from s4zmq.errors import ChecksumMismatch, KeyExists, StorageError
+from s4zmq.errors import ChecksumMismatch, KeyExists, NoSpace, StorageError
 from s4zmq.keys import Key
 from s4zmq.sinks import FileTarget, KeyTarget, ValueSink, store_value
 from s4zmq.store import Stamp, Store
@@ -78,6 +78,28 @@ def test_a_value_whose_name_was_taken_meanwhile_is_refused(store: Store) -> None
         sink.finish([digest_of(b"value")])
     sink.discard()
     assert Path(store.path_of(KEY)).read_bytes() == b"first"
+
+
+@pytest.mark.parametrize("part", [b"value", b"wrong"])
+def test_room_is_kept_for_what_is_still_to_come(store: Store, part: bytes) -> None:
+    sink = ValueSink(store, KeyTarget(store, KEY), ONE, 10)
+    assert store.space.reserved == 10
+    feed(sink, part)
+    assert store.space.reserved == 5
+    with suppress(ChecksumMismatch):
+        sink.finish([digest_of(b"value")])
+    sink.discard()
+    assert store.space.reserved == 0
+
+
+@pytest.mark.usefixtures("no_descriptor_left")
+def test_what_does_not_fit_is_refused_and_holds_nothing(store: Store) -> None:
+    with pytest.raises(NoSpace, match=r"free, needs .* for s4://b/k"):
+        ValueSink(store, KeyTarget(store, KEY), ONE, 1 << 60)
+    os.rmdir(store.tmp_path)
+    with pytest.raises(StorageError):
+        ValueSink(store, KeyTarget(store, KEY), ONE, 10)
+    assert store.space.reserved == 0
 
 
 @pytest.mark.usefixtures("no_descriptor_left")

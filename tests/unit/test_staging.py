@@ -73,6 +73,7 @@ class Bench:
         assert unfinished(self.store) == []
         assert (len(self.staging), len(self.sessions), len(self.inbox)) == (0, 0, 0)
         assert len(self.rooms.in_doubt) == 0
+        assert self.store.space.reserved == 0
 
     def close(self) -> None:
         self.rooms.close()
@@ -275,6 +276,7 @@ def test_a_disk_that_takes_no_more_is_an_error_and_leaves_nothing(bench: Bench) 
 def test_a_large_parcel_is_granted_credit_and_ends_with_its_session(bench: Bench) -> None:
     reply = bench.ask(bench.staging.on_offer, wire.Offer(TASK, 0, [(A, 1 << 20)], [], False, ORIGIN))
     assert isinstance(reply, wire.Granted)
+    assert bench.store.space.reserved == 1 << 20
     bench.sessions.close(SESSION)
     wait_until(lambda: len(bench.inbox) == 0, "the transfer to be discarded")
     bench.assert_nothing_is_left()

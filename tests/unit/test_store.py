@@ -352,12 +352,6 @@ def test_a_named_error_passes_the_disk_unchanged(store: Store) -> None:
         raise KeyNotFound("no such key")
 
 
-def test_what_can_not_fit_is_refused_beforehand(store: Store) -> None:
-    store.require_space(1, "a value")
-    with pytest.raises(NoSpace, match=r"GB free, needs 1000000000000\.0 for a value"):
-        store.require_space(10**21, "a value")
-
-
 def test_every_byte_is_written_to_its_place(tmp_path: Path) -> None:
     with open(tmp_path / "f", "w+b", buffering=0) as file:
         for data in (b"456", bytearray(b"456"), memoryview(b"456"), b""):

@@ -71,6 +71,13 @@ EXAMPLES: list[tuple[Any, bytes]] = [
         wire.Stored(5, DIGEST),
         b"\x84\xa4size\x05\xa6digest\xc4\x10DDDDDDDDDDDDDDDD\xa2op\xa6stored\xa2id\x07",
     ),
+    (wire.Room(), b"\x82\xa2op\xa4room\xa2id\x07"),
+    (
+        wire.RoomReply(1 << 32, DIGEST),
+        b"\x84\xa4free\xcf\x00\x00\x00\x01\x00\x00\x00\x00"
+        b"\xa4disk\xc4\x10DDDDDDDDDDDDDDDD"
+        b"\xa2op\xaaroom-reply\xa2id\x07",
+    ),
     (
         wire.Get(["s4://b/k", "s4://b/l"], True),
         b"\x84\xa4keys\x92\xa8s4://b/k\xa8s4://b/l\xa6inline\xc3\xa2op\xa3get\xa2id\x07",
