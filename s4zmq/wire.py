@@ -8,7 +8,7 @@ To add a message: a class here, a line in OPS, a heading in PROTOCOL.md, a handl
 pinned example in the tests (which fail until all of it is there).
 
 Sizes and offsets are bytes. `writer`, `job`, `task`, `transfer`, `origin` and `digest` are 16 raw bytes,
-`session`, `boot` and `recipe` 8. Keys travel as full text (`s4://…`), and the node parses them again.
+`session`, `boot` and `recipe` 8; `data` is host:port. Keys travel as full text, and the node parses them.
 """
 
 from collections.abc import Mapping
@@ -110,7 +110,6 @@ class Granted(NamedTuple):
     transfer: bytes
     chunks: int
     data: str
-    """host:port of the data socket."""
 
 
 class Credit(NamedTuple):
@@ -176,10 +175,8 @@ class Range(NamedTuple):
     """Answer to Fetch; the bytes are the body."""
 
     size: int
-    """Of the whole value."""
-
     digest: bytes
-    """Of the whole value that this range belongs to."""
+    """Both of the whole value that this range belongs to."""
 
 
 class List(NamedTuple):
@@ -238,8 +235,6 @@ class Verifying(NamedTuple):
 
     keys: int
     bytes: int
-    """That were read."""
-
     damaged: int
     """Of `keys`."""
 
@@ -324,8 +319,6 @@ class Planned(NamedTuple):
     keys: int
     bytes: int
     commands: int
-    """How many would run."""
-
     complete: int
     """How many need not, because an earlier run has done them; always 0 unless it resumes one."""
 
@@ -430,8 +423,6 @@ class Census(NamedTuple):
     """Whose keys are in these folders of outputs on this node?"""
 
     recipe: bytes
-    """8 bytes: the fingerprint of the job's recipe, see `recipes`."""
-
     folders: list[tuple[str, bytes]]
     """(folder, task whose outputs are expected there)."""
 
