@@ -240,10 +240,10 @@ class Courier:
             line.pending.clear()
             line.refused.clear()
 
-    def data_line(self, address: str) -> DataLine:
-        """The PUSH to the data socket at `address` (host:port)."""
+    def data_line(self, node: str, address: str) -> DataLine:
+        """The PUSH to the data socket of `node`, which is at `address` (host:port)."""
         if address not in self._data:
-            line = DataLine(address, *sockets.dial_data(self.context, address))
+            line = DataLine(node, address, *sockets.dial_data(self.context, address))
             self._poller.register(line.monitor, zmq.POLLIN)
             self._data[address] = line
         return self._data[address]

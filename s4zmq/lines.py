@@ -97,7 +97,8 @@ class Line:
 class DataLine:
     """A PUSH to one node. It refuses rather than queues, and then asks to be polled."""
 
-    def __init__(self, address: str, socket: sockets.Socket, monitor: sockets.Socket) -> None:
+    def __init__(self, node: str, address: str, socket: sockets.Socket, monitor: sockets.Socket) -> None:
+        self.node = node
         self.address = address
         self.socket = socket
         self.monitor = monitor
@@ -117,7 +118,9 @@ class DataLine:
         except zmq.Again:
             self.is_blocked = True
             if not self._was_connected and time.monotonic() - self._dialled_at > SILENCE_LIMIT_S:
-                raise NodeUnreachable(f"the data port {self.address} does not answer") from None
+                raise NodeUnreachable(
+                    f"the data port {self.address} of node {self.node} does not answer: try again"
+                ) from None
             return False
         self._was_connected = True
         return True

@@ -61,7 +61,7 @@ class Upload:
     def _on_reply(self, reply: Any, _: Body) -> None:
         if isinstance(reply, Granted):
             self._outgoing = Outgoing(reply.transfer, reply.chunks)
-            self._line = self._courier.data_line(reply.data)
+            self._line = self._courier.data_line(self._node, reply.data)
             if self.is_over:  # given up before the node had answered
                 self._drop()
         elif isinstance(reply, Credit):

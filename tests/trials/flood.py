@@ -75,6 +75,14 @@ class Trial:
             self._problems.append(f"honest throughput fell below {SHARE_LEAST:.0%}")
         return self._problems
 
+    def hit(self) -> list[str]:
+        """The flood alone, and what the node holds after it; what went wrong."""
+        self._honest("before", 1)
+        before = self._settled()
+        self._flood()
+        say("node after the flood", self._after(before))
+        return self._problems
+
     # -- the flood
 
     def _flood(self) -> tuple[float, float]:
@@ -199,8 +207,11 @@ def python(module: str, *args: str) -> Iterator[subprocess.Popen[bytes]]:
     try:
         yield process
     finally:
+        for pipe in (process.stdout, process.stdin):
+            assert pipe is not None
+            pipe.close()
         process.kill()
-        process.communicate()
+        process.wait()
 
 
 def _read_slice(honest: subprocess.Popen[bytes]) -> Slice:
