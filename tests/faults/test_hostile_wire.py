@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from s4zmq import codec
 from s4zmq.errors import S4Error
+from s4zmq.limits import STUCK_AT_REST
 
 from ..harness import Cluster, wait_until
 from ..trials.flood import Trial
@@ -49,7 +50,7 @@ def test_half_open_peers_and_reconnects_leave_no_descriptor(new_cluster: NewClus
     assert cluster.ok("cp", "s4://b/x", "-") == b"x"
     for peer in held:
         peer.close()
-    wait_until(lambda: descriptors() <= before + 8, "the descriptors to be given back", 20)
+    wait_until(lambda: descriptors() <= before + STUCK_AT_REST, "the descriptors to be given back", 20)
     cluster.assert_no_leftovers()
 
 

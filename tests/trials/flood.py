@@ -26,6 +26,7 @@ from typing import Any
 
 from s4zmq import wire
 from s4zmq.errors import S4Error
+from s4zmq.limits import STUCK_AT_REST
 
 from ..harness import Cluster, Node
 from .flooder import Orders
@@ -40,7 +41,8 @@ RETURN_S = 30.0
 """How long after the flood the node may take to give back what it held."""
 MEMORY_SLACK_KIB = 12 << 10
 """What the heap may have grown by for good: pages that are kept by small things, not by connections."""
-DESCRIPTORS_SLACK = 8
+DESCRIPTORS_SLACK = STUCK_AT_REST
+"""Of connections that ZeroMQ does not give back, so many may stay."""
 SHARE_LEAST = 0.5
 _REPO = Path(__file__).parents[2]
 
