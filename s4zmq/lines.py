@@ -102,8 +102,8 @@ class DataLine:
         self.address = address
         self.socket = socket
         self.monitor = monitor
-        self.is_lost = False
-        """What was sent may not arrive: transfers that used this line have failed."""
+        self.lost_at = inf
+        """Since when what was sent may not arrive: transfers that used this line have failed."""
         self.is_blocked = False
         self._was_connected = False
         self._dialled_at = time.monotonic()
@@ -127,7 +127,7 @@ class DataLine:
 
     def close(self) -> None:
         """After this the line is lost."""
-        self.is_lost = True
+        self.lost_at = time.monotonic()
         sockets.close_data(self.socket, self.monitor)
 
     def recheck(self, is_writable: bool) -> None:

@@ -7,7 +7,9 @@ buffers and never maps a file: a mapped file that is truncated meanwhile would k
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Sequence
+from math import inf
 from typing import Any, Protocol
 
 from .checksum import new_digest
@@ -19,6 +21,9 @@ from .lines import DataLine
 from .memory import keep_freed_buffers
 from .transfer import Outgoing
 from .wire import Credit, Drop, Granted
+
+_LAST_WORD_S = 0.3
+"""A node that ends says why on another connection than the one that is lost first."""
 
 
 class Source(Protocol):
@@ -72,8 +77,10 @@ class Upload:
 
     def pump(self) -> None:
         """Send what credit and the queue allow; never blocks."""
-        if self._line and self._line.is_lost:
-            self.give_up(self._connection_lost())
+        if self._line and self._line.lost_at < inf:
+            if time.monotonic() - self._line.lost_at > _LAST_WORD_S:
+                self.give_up(self._connection_lost())
+            return
         try:
             while not self.is_over and not self._ended and self._send_one():
                 pass
