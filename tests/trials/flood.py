@@ -1,50 +1,51 @@
-"""A trial of the hostile wire: a flood of nonsense against one node, and an honest client beside it.
+"""A trial of the hostile wire: floods of nonsense against one node, and an honest client beside them.
 
     python -m tests.trials.flood [--messages 1000000] [--connections 10000] [--at-once 200] [--seed N]
 
 Starts a throw-away cluster on loopback, and ends with status 1 where the node did not keep what is
 promised: it stays up, memory and descriptors return to where they were, no honest value is wrong, and
-an honest client gets at least half of what it gets beside a process of the flooder's CPU cost that
-leaves the node alone.
+an honest client gets at least half of what it gets beside a process that costs the machine as much as
+the flooder does and leaves the node alone. Floods and such times alternate, so that whatever else the
+machine does meanwhile hits both.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import select
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
-from s4zmq import wire
-from s4zmq.errors import S4Error
-from s4zmq.limits import STUCK_AT_REST
-
-from ..harness import Cluster, Node
+from ..harness import Cluster
 from .flooder import Orders
 from .gauge import Held, Peak, cpu_seconds, held_by
-from .honest import ROUND_VALUES, Slice
+from .helpers import Flood, Honest, data_port, python
+from .honest import Slice
 
-SLICES = 5
-SLICE_S = 4.0
-LIMIT_S = 900.0
-"""However slow the node is, the flood ends."""
+BURSTS = 5
+SLICE_S = 1.5
+SLICES_LEAST = 3
+LIMIT_S = 300.0
+"""However slow the node is, a burst ends."""
 RETURN_S = 30.0
 """How long after the flood the node may take to give back what it held."""
 MEMORY_SLACK_KIB = 12 << 10
-"""What the heap may have grown by for good: pages that are kept by small things, not by connections."""
-DESCRIPTORS_SLACK = STUCK_AT_REST
-"""Of connections that ZeroMQ does not give back, so many may stay."""
+"""What the heap may have grown by: pages that something small keeps."""
+DESCRIPTORS_SLACK = 20
+"""Fewer stuck connections than STUCK_AT_REST are left alone, as each client would have to dial anew."""
 SHARE_LEAST = 0.5
-_REPO = Path(__file__).parents[2]
+
+
+class Pair(NamedTuple):
+    """Median rates of the honest client: during a flood, and beside its cost alone."""
+
+    during: float
+    beside: float
 
 
 class Trial:
@@ -55,114 +56,85 @@ class Trial:
         self._args = args
         self._node = cluster.nodes[0]
         self._problems: list[str] = []
+        self._kinds: Counter[str] = Counter()
+        self._peers: Counter[str] = Counter()
 
     def run(self) -> list[str]:
         """Print what happens; what went wrong."""
-        idle = self._honest("alone, on an idle machine", SLICES)
+        with Honest(self._cluster, self._node, SLICE_S) as honest:
+            since = time.monotonic()
+            honest.wait_for(SLICES_LEAST, since)
+            idle = self._median("on an idle machine", honest.slices(since, time.monotonic()))
         before = self._settled()
-        say("node before the flood", before)
-        during, cost = self._flood()
-        after = self._after(before)
-        beside = self._honest(
-            f"beside a process that uses {cost:.2f} cores and leaves the node alone", SLICES, cost
-        )
-        say("node after the flood", after)
-        share = during / beside if beside else 0.0
-        say(
-            "honest throughput during the flood",
-            f"{share:.0%} of that beside the other process, {during / idle:.0%} of that on an idle machine;"
-            " judged by the first",
-        )
-        if share < SHARE_LEAST:
-            self._problems.append(f"honest throughput fell below {SHARE_LEAST:.0%}")
+        say("node before", before)
+        with Peak(self._node.process.pid) as peak, Honest(self._cluster, self._node, SLICE_S) as honest:
+            pairs = [self._burst(number, honest) for number in range(BURSTS)]
+        say("node at the worst moment", peak.held)
+        say("node after", self._after(before))
+        for what, counts in (("kinds", self._kinds), ("peers", self._peers)):
+            say(what, ", ".join(f"{name} {count:,}" for name, count in sorted(counts.items())))
+        self._judge(idle, pairs)
         return self._problems
 
     def hit(self) -> list[str]:
-        """The flood alone, and what the node holds after it; what went wrong."""
-        self._honest("before", 1)
+        """One flood alone, and what the node holds after it; what went wrong."""
         before = self._settled()
-        self._flood()
-        say("node after the flood", self._after(before))
+        with Honest(self._cluster, self._node, SLICE_S) as honest:
+            honest.wait_for(1, time.monotonic())
+            flood = Flood(self._orders(0))
+            honest.wait_for(1, flood.ended_at)
+            self._median("with the flood", honest.slices(flood.started_at, flood.ended_at))
+        say("node after", self._after(before))
         return self._problems
 
-    # -- the flood
-
-    def _flood(self) -> tuple[float, float]:
-        """(median rounds/s of the honest client during it, cores that the flooder used)."""
+    def _burst(self, number: int, honest: Honest) -> Pair:
         pid = self._node.process.pid
-        orders = Orders(
+        honest.wait_for(1, time.monotonic())
+        cpu_before_s = cpu_seconds(pid)
+        flood = Flood(self._orders(number))
+        node_cores = (cpu_seconds(pid) - cpu_before_s) / flood.seconds
+        counts = flood.counts
+        self._kinds.update(counts["kinds"])
+        self._peers.update(counts["peers"])
+        say(
+            f"flood {number + 1}",
+            f"{counts['messages']:,} messages over {counts['connections']:,} connections in"
+            f" {flood.seconds:.0f} s, {counts['cut off']:,} cut off; the flooder used {flood.cores:.2f} cores,"
+            f" the node {node_cores:.2f}",
+        )
+        honest.wait_for(1, flood.ended_at)
+        during = self._median("  during it", honest.slices(flood.started_at, flood.ended_at))
+        with python("burner", f"{flood.cores:.3f}"):
+            since = time.monotonic()
+            honest.wait_for(max(SLICES_LEAST, round(flood.seconds / SLICE_S)), since)
+            beside = self._median("  beside its cost alone", honest.slices(since, time.monotonic()))
+        return Pair(during, beside)
+
+    def _orders(self, number: int) -> Orders:
+        return Orders(
             self._node.port,
             data_port(self._cluster, self._node),
             self._cluster.config.roster.digest.hex(),
-            self._args.messages,
-            self._args.connections,
+            self._args.messages // BURSTS,
+            self._args.connections // BURSTS,
             self._args.at_once,
-            self._args.seed,
+            self._args.seed + number,
             LIMIT_S,
         )
-        with Peak(pid) as peak, python("flooder") as flooder, self._client() as honest:
-            started_at, cpu_before = time.perf_counter(), cpu_seconds(pid)
-            assert flooder.stdin is not None
-            flooder.stdin.write(json.dumps(orders._asdict()).encode())
-            flooder.stdin.close()
-            slices, used = self._slices_until(honest, flooder)
-            seconds = time.perf_counter() - started_at
-            assert flooder.stdout is not None
-            counts = json.load(flooder.stdout)
-            cost = used / seconds
-            if self._node.is_running:
-                node_cost = (cpu_seconds(pid) - cpu_before) / seconds
-                rate = counts["messages"] / seconds
-                costs = f"flooder {cost:.2f} cores, node {node_cost:.2f} cores"
-                say("flood", f"{seconds:.0f} s, {rate:,.0f} messages/s, {costs}")
-            else:
-                say("flood", "the node died")
-            self._tell(counts)
-            say("node at the worst moment of the flood", peak.held)
-        return self._note("during the flood", slices), cost
 
-    def _slices_until(
-        self, honest: subprocess.Popen[bytes], flooder: subprocess.Popen[bytes]
-    ) -> tuple[list[Slice], float]:
-        """The slices that were over before the flood was, and the flooder's CPU seconds."""
-        slices: list[Slice] = []
-        used = 0.0
-        assert honest.stdout is not None
-        while not _is_zombie(flooder.pid):
-            used = cpu_seconds(flooder.pid)
-            if select.select([honest.stdout], [], [], 0.1)[0]:
-                slices.append(_read_slice(honest))
-        return slices or [_read_slice(honest)], used
-
-    def _tell(self, counts: dict[str, Any]) -> None:
+    def _median(self, when: str, slices: list[Slice]) -> float:
+        for slice in slices:
+            self._problems += [f"honest client {when.strip()}: {error}" for error in slice.errors[:3]]
+        rates = [slice.values_a_second for slice in slices]
+        median = statistics.median(rates)
         say(
-            "sent",
-            f"{counts['messages']:,} messages over {counts['connections']:,} connections,"
-            f" {counts['cut off']:,} of which the node cut off",
+            f"{when}, an honest client puts, gets and removes",
+            f"{median:,.0f} values/s, median of {len(rates)} slices"
+            f" ({min(rates):,.0f} .. {max(rates):,.0f})",
         )
-        for what in ("kinds", "peers"):
-            say(f"  {what}", ", ".join(f"{name} {count:,}" for name, count in sorted(counts[what].items())))
+        return median
 
-    def _after(self, before: Held) -> Held:
-        """What the node holds once it had time to give back."""
-        try:
-            self._cluster.assert_no_leftovers()
-        except AssertionError as error:
-            self._problems.append(str(error))
-            if not self._node.is_running:
-                self._problems.append("the node died")
-                return Held(0, 0)
-        until = time.monotonic() + RETURN_S
-        while True:
-            after = held_by(self._node.process.pid)
-            grown = after.anonymous_kib - before.anonymous_kib > MEMORY_SLACK_KIB
-            leaked = after.descriptors - before.descriptors > DESCRIPTORS_SLACK
-            if not grown and not leaked:
-                return after
-            if time.monotonic() > until:
-                self._problems.append(f"the node kept {after}, and had {before} before")
-                return after
-            time.sleep(0.2)
+    # -- what is left
 
     def _settled(self) -> Held:
         """What an idle node holds that has worked before."""
@@ -170,30 +142,36 @@ class Trial:
         time.sleep(2)  # memory is given back at the next tick
         return held_by(self._node.process.pid)
 
-    # -- the honest client
+    def _after(self, before: Held) -> Held:
+        """What the node holds once it had time to give back."""
+        try:
+            self._cluster.assert_no_leftovers()
+        except AssertionError as error:
+            self._problems.append(str(error))
+        if not self._node.is_running:
+            return Held(0, 0)
+        until = time.monotonic() + RETURN_S
+        while True:
+            after = held_by(self._node.process.pid)
+            is_grown = after.anonymous_kib - before.anonymous_kib > MEMORY_SLACK_KIB
+            if not is_grown and after.descriptors - before.descriptors <= DESCRIPTORS_SLACK:
+                return after
+            if time.monotonic() > until:
+                self._problems.append(f"the node kept {after}; it had {before}")
+                return after
+            time.sleep(0.2)  # between two looks
 
-    def _honest(self, when: str, slices: int, cost: float = 0.0) -> float:
-        """Median rounds/s, beside a process that uses `cost` cores."""
-        with self._client() as honest, python("burner", str(cost)):
-            return self._note(when, [_read_slice(honest) for _ in range(slices)])
-
-    @contextmanager
-    def _client(self) -> Iterator[subprocess.Popen[bytes]]:
-        with python("honest", str(self._cluster.conf), self._node.address, str(SLICE_S)) as honest:
-            yield honest
-
-    def _note(self, when: str, slices: list[Slice]) -> float:
-        for slice in slices:
-            self._problems += [f"honest client {when}: {error}" for error in slice.errors[:3]]
-        rates = [slice.rounds / slice.seconds for slice in slices]
-        median = statistics.median(rates)
+    def _judge(self, idle: float, pairs: list[Pair]) -> None:
+        share = statistics.median(pair.during / pair.beside for pair in pairs)
+        during = statistics.median(pair.during for pair in pairs)
         say(
-            f"honest client {when}",
-            f"{median * ROUND_VALUES:,.0f} values/s put and got, median of {len(rates)} slices of"
-            f" {SLICE_S:g} s"
-            f" ({min(rates) * ROUND_VALUES:,.0f} .. {max(rates) * ROUND_VALUES:,.0f})",
+            "honest throughput during a flood",
+            f"{share:.0%} of that beside the flooder's cost alone, by which it is judged (median of"
+            f" {len(pairs)} pairs: {', '.join(f'{pair.during / pair.beside:.0%}' for pair in pairs)});"
+            f" {during / idle:.0%} of that on an idle machine",
         )
-        return median
+        if share < SHARE_LEAST:
+            self._problems.append(f"honest throughput fell below {SHARE_LEAST:.0%}")
 
 
 def say(what: str, value: object) -> None:
@@ -201,53 +179,12 @@ def say(what: str, value: object) -> None:
     print(f"{what}: {value}", flush=True)
 
 
-@contextmanager
-def python(module: str, *args: str) -> Iterator[subprocess.Popen[bytes]]:
-    """A module of this folder in a process of its own; its stdin ends with the context."""
-    argv = [sys.executable, "-m", f"{__package__}.{module}", *args]
-    process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=_REPO)
-    try:
-        yield process
-    finally:
-        for pipe in (process.stdout, process.stdin):
-            assert pipe is not None
-            pipe.close()
-        process.kill()
-        process.wait()
-
-
-def _read_slice(honest: subprocess.Popen[bytes]) -> Slice:
-    assert honest.stdout is not None
-    line = honest.stdout.readline()
-    assert line, "the honest client ended"
-    return Slice(**json.loads(line))
-
-
-def _is_zombie(pid: int) -> bool:
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-
-
-def data_port(cluster: Cluster, node: Node) -> int:
-    """Where a node's data socket listens, as it tells whoever opens a transfer."""
-    replies: list[Any] = []
-    number = cluster.nodes.index(node)
-    with cluster.client() as client:
-        message = wire.Open(f"s4://absurd/{number}_port", 1, True, os.urandom(16))
-        client.courier.request(node.address, message, lambda reply, _: replies.append(reply), resend=False)
-        client.courier.run_until(lambda: bool(replies))
-        client.end_session()
-    assert not isinstance(replies[0], S4Error), replies
-    return int(replies[0].data.rpartition(":")[2])
-
-
 def main() -> int:
     """Run the trial; the exit status."""
-    parser = argparse.ArgumentParser(
-        prog="python -m tests.trials.flood", description="see the module's docstring"
-    )
+    parser = argparse.ArgumentParser(prog="python -m tests.trials.flood")
     parser.add_argument("--messages", type=int, default=1_000_000)
     parser.add_argument("--connections", type=int, default=10_000)
-    parser.add_argument("--at-once", type=int, default=200)
+    parser.add_argument("--at-once", type=int, default=200, help="connections at the same time")
     parser.add_argument("--seed", type=int, default=int.from_bytes(os.urandom(4), "big"))
     args = parser.parse_args()
     say("seed", args.seed)
@@ -256,12 +193,13 @@ def main() -> int:
         try:
             cluster.start()
             problems = Trial(cluster, args).run()
+            say("node is up", cluster.nodes[0].is_running)
             log = cluster.nodes[0].log
         finally:
             cluster.stop()
     say("node's log", f"{log.count(chr(10))} lines, {log.count('Traceback')} tracebacks")
-    if "Traceback" in log:
-        problems.append("tracebacks in the log:\n" + log[log.index("Traceback") :][:3000])
+    if "Traceback" in log or "Assertion" in log:
+        problems.append("the log:\n" + log[-3000:])
     for problem in problems:
         say("FAILED", problem)
     return 1 if problems else 0

@@ -1,7 +1,7 @@
 """An honest client in a process of its own: puts, gets and removes values, and compares every byte.
 
 Works in slices of the same length until its stdin ends, and prints a line of JSON for each. Every round
-is the same work with a connection of its own: single small values, a batch of them, a large value.
+is the same work over a connection of its own: single small values, a batch of them, a large value.
 """
 
 from __future__ import annotations
@@ -33,10 +33,18 @@ ROUND_VALUES = _SINGLE + _BATCH + 1
 class Slice(NamedTuple):
     """What one slice of time has brought."""
 
-    seconds: float
+    started_at: float
+    """On the monotonic clock, which all processes share."""
+
+    ended_at: float
     rounds: int
     errors: list[str]
     """What went wrong, and values that came back changed."""
+
+    @property
+    def values_a_second(self) -> float:
+        """Values that were put, got and removed."""
+        return self.rounds * ROUND_VALUES / (self.ended_at - self.started_at)
 
 
 class Rounds:
@@ -44,7 +52,6 @@ class Rounds:
 
     def __init__(self, config: Config, node: str, folder: Path) -> None:
         self._config = config
-        self._folder = folder
         r = random.Random(1)
         sizes = [r.randrange(_SMALL_MAX_BYTES) for _ in range(_SINGLE + _BATCH)]
         self._values = [r.randbytes(size) for size in [*sizes, _LARGE_BYTES]]
@@ -75,10 +82,9 @@ class Rounds:
             client.delete_below(folder)
 
     def _get_rest(self, client: Client, keys: list[Key]) -> None:
-        paths = [f"{path}.got" for path in self._paths]
         wanted = [
-            Wanted(key, path, len(value))
-            for key, path, value in zip(keys, paths, self._values, strict=True)
+            Wanted(key, f"{path}.got", len(value))
+            for key, path, value in zip(keys, self._paths, self._values, strict=True)
         ]
         Getter(client).get_all(wanted[_SINGLE:])
         for item, value in zip(wanted[_SINGLE:], self._values[_SINGLE:], strict=True):
@@ -87,14 +93,14 @@ class Rounds:
 
 def work(rounds: Rounds, slice_s: float) -> Slice:
     """Rounds for one slice of time; only whole ones count, with the time that they took."""
-    errors, count, started_at = [], 0, time.perf_counter()
-    while time.perf_counter() - started_at < slice_s:
+    errors, count, started_at = [], 0, time.monotonic()
+    while time.monotonic() - started_at < slice_s:
         try:
             rounds.one()
             count += 1
         except (S4Error, AssertionError) as error:
             errors.append(f"{type(error).__name__}: {error}")
-    return Slice(time.perf_counter() - started_at, count, errors)
+    return Slice(started_at, time.monotonic(), count, errors)
 
 
 def main() -> int:
@@ -104,7 +110,7 @@ def main() -> int:
         rounds = Rounds(load_config(conf), node, Path(folder))
         rounds.one()  # imports, and the first connection
         while not select.select([sys.stdin], [], [], 0)[0]:
-            print(json.dumps(work(rounds, float(slice_s))._asdict()), flush=True)
+            print(json.dumps(work(rounds, float(slice_s))), flush=True)
     return 0
 
 
