@@ -9,7 +9,7 @@ import pytest
 from s4zmq import indoubt as room
 from s4zmq.indoubt import Doubt, InDoubt
 
-from .test_journal import files_end_at
+from .test_sinks import files_end_at
 
 
 def doubt(number: int) -> Doubt:

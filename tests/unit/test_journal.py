@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -14,18 +11,10 @@ from hypothesis import strategies as st
 
 from s4zmq.journal import Journal, read_lines
 
+from .test_sinks import files_end_at
+
 LINES = ["one", "", "two\twith a tab", "three " * 50, "vier\udcff"]
 TEXT = st.text(st.characters(exclude_characters="\n", exclude_categories=["Cs"]), max_size=20)
-
-
-@contextmanager
-def files_end_at(size: int) -> Iterator[None]:
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def written(path: Path, lines: list[str]) -> Path:
