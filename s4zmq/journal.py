@@ -25,14 +25,12 @@ class Journal:
         self._path = path
         self._lock = threading.Lock()
         self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        self._end_last_line()
+        self._owed = self._newline_owed()
 
-    def _end_last_line(self) -> None:
-        """What a kill cut short must not become the head of the next line."""
+    def _newline_owed(self) -> bytes:
+        """What a kill cut short must not become the head of the next line, which begins with this."""
         size = os.fstat(self._fd).st_size
-        if size and os.pread(self._fd, 1, size - 1) != b"\n":
-            with suppress(OSError):  # a full disk: then the next line is lost with this one
-                os.write(self._fd, b"\n")
+        return b"\n" if size and os.pread(self._fd, 1, size - 1) != b"\n" else b""
 
     @property
     def size(self) -> int:
@@ -41,8 +39,8 @@ class Journal:
 
     def append(self, line: str) -> None:
         """Add a line (no newline in it). Raises OSError, and then it is not there."""
-        data = _sealed(line)
         with self._lock:
+            data = self._owed + _sealed(line)
             before = os.fstat(self._fd).st_size
             try:
                 written = os.write(self._fd, data)
@@ -51,6 +49,7 @@ class Journal:
             except OSError:
                 os.ftruncate(self._fd, before)
                 raise
+            self._owed = b""
 
     def lines(self) -> Iterator[str]:
         """All good lines that are there now, oldest first."""
@@ -67,9 +66,10 @@ class Journal:
                 os.rename(new, self._path)
             except OSError:
                 os.close(fd)
+                new.unlink()  # on a full disk it would be in the way
                 raise
             os.close(self._fd)
-            self._fd = fd
+            self._fd, self._owed = fd, b""
 
     def close(self) -> None:
         """Give the descriptor back."""

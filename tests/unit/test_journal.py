@@ -87,3 +87,42 @@ def test_a_journal_can_be_written_anew(tmp_path: Path) -> None:
     assert list(read_lines(tmp_path / "j")) == ["kept", "new", "still"]
     journal.close()
     assert os.stat(tmp_path / "j").st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize("missing", [1, 3, 10])
+def test_a_disk_that_was_full_when_a_torn_journal_was_opened_costs_no_further_line(
+    tmp_path: Path, missing: int
+) -> None:
+    path = written(tmp_path / "j", LINES)
+    os.truncate(path, path.stat().st_size - missing)
+    before = list(read_lines(path))
+    with files_end_at(path.stat().st_size):
+        journal = Journal(path)
+        with pytest.raises(OSError, match="large"):
+            journal.append("no room")
+    journal.append("next")
+    journal.append("last")
+    journal.close()
+    assert list(read_lines(path)) == [*before, "next", "last"]
+
+
+def test_a_replacement_that_finds_no_room_leaves_nothing(tmp_path: Path) -> None:
+    journal = Journal(written(tmp_path / "j", LINES))
+    with files_end_at(3), pytest.raises(OSError, match="large"):
+        journal.replace(["too long"])
+    journal.close()
+    assert os.listdir(tmp_path) == ["j"], "it would be in the way on a full disk"
+
+
+@given(st.lists(TEXT, max_size=6), st.floats(0, 1), st.lists(TEXT, max_size=3))
+def test_whatever_is_cut_off_what_stood_before_stays_and_more_can_follow(
+    tmp_path: Path, lines: list[str], part: float, further: list[str]
+) -> None:
+    path = tmp_path / "cut"
+    path.unlink(missing_ok=True)
+    data = written(path, lines).read_bytes()
+    os.truncate(path, round(len(data) * part))
+    kept = list(read_lines(path))
+    assert kept == lines[: len(kept)]
+    assert len(kept) >= path.read_bytes().count(b"\n")
+    assert list(read_lines(written(path, further))) == [*kept, *further]
