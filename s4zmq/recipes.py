@@ -47,8 +47,11 @@ class Recipe(NamedTuple):
     @classmethod
     def unpack(cls, line: str) -> Recipe:
         """What `pack` gave. Raises ValueError for anything else."""
-        kind, inputs, outdir, command, files = json.loads(line)
-        return cls(kind, inputs, outdir, command, tuple((name, digest) for name, digest in files))
+        try:
+            kind, inputs, outdir, command, files = json.loads(line)
+            return cls(kind, inputs, outdir, command, tuple((name, digest) for name, digest in files))
+        except TypeError as exc:  # JSON of another shape
+            raise ValueError("no recipe") from exc
 
     def differences(self, other: Recipe) -> str:
         """What tells another run into the same folder from this one, for an error message."""

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from s4zmq.errors import RequestError
+from s4zmq.journal import Journal
 from s4zmq.ledger import Done, Ledger
 from s4zmq.placement import Roster
 from s4zmq.recipes import Recipe
@@ -129,6 +130,9 @@ def test_what_is_no_run_is_removed_at_the_start(root: Path) -> None:
     (runs / "torn").write_bytes(b'["map", "s4:')
     (runs / ("00" * 8)).write_bytes((runs / PRINT.hex()).read_bytes())
     (runs / "empty").touch()
+    stranger = Journal(runs / "stranger")
+    stranger.append("5")
+    stranger.close()
     assert Ledger(root, ROSTER).knows(PRINT)
     assert [path.name for path in runs.iterdir()] == [PRINT.hex()]
 
