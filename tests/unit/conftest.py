@@ -11,7 +11,8 @@ from hypothesis import HealthCheck, settings
 from s4zmq.processes import become_subreaper
 from s4zmq.store import Store
 
-from .helpers import new_store, open_descriptors
+from .helpers import NODE, new_store, open_descriptors
+from .street import PEER, Neighbour, connect
 
 # No deadline: a loaded machine is no reason to fail. No database: nothing is left in the work tree.
 settings.register_profile(
@@ -28,6 +29,17 @@ settings.load_profile("s4zmq")
 def store(tmp_path: Path) -> Store:
     """An empty store."""
     return new_store(tmp_path / "data")
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> Iterator[tuple[Neighbour, Neighbour]]:
+    """The rooms of two nodes that are peers."""
+    here = Neighbour(new_store(tmp_path / "here", NODE))
+    there = Neighbour(new_store(tmp_path / "there", PEER))
+    connect(here, there)
+    yield here, there
+    here.close()
+    there.close()
 
 
 @pytest.fixture

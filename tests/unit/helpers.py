@@ -39,11 +39,11 @@ OTHER = b"2" * 16
 SESSION = b"8 bytes."
 
 
-def new_store(root: Path) -> Store:
+def new_store(root: Path, node: str = NODE) -> Store:
     """A store on an empty folder, as `datadir` would make it."""
     for folder in ("keys", "tmp"):
         (root / folder).mkdir(parents=True)
-    return Store(root, NODE)
+    return Store(root, node)
 
 
 def put(
