@@ -13,6 +13,7 @@ import pytest
 from docopt import docopt
 
 from s4zmq.cli import COMMANDS, USAGE, main, plain_args
+from s4zmq.runs import Job
 
 
 @pytest.fixture(autouse=True)
@@ -162,3 +163,22 @@ def test_importing_the_command_line_imports_nothing_slow() -> None:
     script = "import sys; before = set(sys.modules); import s4zmq.cli; print(*set(sys.modules) - before)"
     done = subprocess.run([sys.executable, "-I", "-c", script], capture_output=True, text=True, check=True)
     assert not slow & set(done.stdout.split())
+
+
+@pytest.mark.parametrize("kind", ["map", "map-to-n", "map-from-n"])
+@pytest.mark.parametrize("resume", [False, True])
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_what_is_asked_of_a_map_reaches_its_plan(
+    conf: str, monkeypatch: pytest.MonkeyPatch, kind: str, resume: bool, dry_run: bool
+) -> None:
+    asked: list[tuple[str, Job]] = []
+    monkeypatch.setattr("s4zmq.runs.run_job", lambda _, job: asked.append(("run", job)))
+    monkeypatch.setattr("s4zmq.runs.rehearse", lambda _, job: asked.append(("rehearse", job)))
+    monkeypatch.setattr("s4zmq.printing.print_rehearsal", lambda *_: None)
+    flags = [*(["--resume"] if resume else []), *(["--dry-run"] if dry_run else [])]
+    options = ["--retries", "2", "--keep-going", "--jobs", "3", "--timeout", "1.5"]
+    assert main(["-c", conf, kind, *flags, *options, "s4://in/", "s4://out/", "cat"]) == 0
+    [(what, job)] = asked
+    assert what == ("rehearse" if dry_run else "run")
+    expected: tuple[object, ...] = (kind, "s4://in/", "s4://out/", "cat", [], 2, 1.5, 3, True, resume)
+    assert job.plan[1:11] == expected

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from s4zmq.printing import print_listing, write_all
+from s4zmq import wire
+from s4zmq.printing import print_listing, print_rehearsal, write_all
 
 NS = 1_700_000_000 * 10**9
 
@@ -72,3 +73,40 @@ def test_every_byte_is_written_and_a_reader_that_left_is_an_error() -> None:
     with pytest.raises(BrokenPipeError):
         write_all(writer, b"x")
     os.close(writer)
+
+
+# -- dry runs
+
+PLAN = wire.Plan(b"J" * 16, "map", "s4://in/*", "s4://out/", "cat", [], 0, 0, 0, False, False, True)
+PLANNED = {
+    "10.0.0.1:80": wire.Planned(3, 3_000_000, 2, 1, []),
+    "10.0.0.2:80": wire.Planned(1, 1_000_000, 1, 0, []),
+}
+
+
+def test_a_dry_run_is_a_table_of_the_nodes_with_a_sum(capsys: pytest.CaptureFixture[str]) -> None:
+    print_rehearsal(PLAN, PLANNED)
+    assert capsys.readouterr().out == (
+        "dry run: map s4://in/* s4://out/: nothing is run or changed\n"
+        "dry run: node         keys      bytes  complete  commands  outputs\n"
+        "dry run: 10.0.0.1:80     3  3,000,000         1         2        3\n"
+        "dry run: 10.0.0.2:80     1  1,000,000         0         1        1\n"
+        "dry run: all             4  4,000,000         1         3        4\n"
+        "dry run: skew: of the bytes the busiest node has 1.50 times the mean, of the outputs 1.50 times;"
+        " outputs stay with their inputs\n"
+    )
+
+
+def test_a_dry_run_of_a_map_to_n_promises_no_outputs(capsys: pytest.CaptureFixture[str]) -> None:
+    print_rehearsal(PLAN._replace(kind="map-to-n"), PLANNED)
+    lines = capsys.readouterr().out.splitlines()
+    assert all(line.startswith("dry run: ") for line in lines)
+    assert [line.split()[-1] for line in lines[2:5]] == ["?"] * 3
+    assert lines[-1].endswith("1.50 times the mean; where the outputs go their names will tell")
+
+
+def test_a_dry_run_of_empty_inputs_is_not_skewed(capsys: pytest.CaptureFixture[str]) -> None:
+    print_rehearsal(
+        PLAN, {"10.0.0.1:80": wire.Planned(2, 0, 0, 2, []), "b:1": wire.Planned(0, 0, 0, 0, [])}
+    )
+    assert "has 1.00 times the mean, of the outputs 2.00 times" in capsys.readouterr().out
