@@ -27,7 +27,8 @@ def words(text: str) -> set[str]:
 LINE = re.compile(r"^import time: +\d+ \| +\d+ \| +(\S+)$", re.M)
 
 HEALTH = words(
-    "checksum cli client codec config courier errors interrupts keys limits lines placement sockets wire"
+    "checksum cli client clusterkey codec config courier errors interrupts keys limits lines placement"
+    " sockets wire"
 )
 COPY = HEALTH | words("copying gets localfiles memory pipes printing puts streams transfer")
 ROOMS = {"health": HEALTH, "ls": HEALTH | {"printing"}, "put": COPY, "get": COPY}
