@@ -28,7 +28,6 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import zmq
-from zmq.utils import z85
 
 from .errors import ConfigError
 from .limits import (
@@ -93,6 +92,8 @@ def _curve_pair(key: ClusterKey) -> tuple[bytes, bytes]:
     """Raises ConfigError where this libzmq can not encrypt."""
     if not zmq.has("curve"):
         raise ConfigError(f"libzmq {zmq.zmq_version()} here is built without CURVE, which a key needs")
+    from zmq.utils import z85  # without a key nobody needs it
+
     secret = z85.encode(key.secret)
     return zmq.curve_public(secret), secret
 
