@@ -14,25 +14,27 @@ from s4zmq.clusterkey import ClusterKey
 from s4zmq.gatekeeper import Gatekeeper
 from s4zmq.handshakes import Handshake
 
-from ..harness import wait_until
+from ..harness import Port, wait_until
 
 KEY, OTHER = (ClusterKey(name, os.urandom(32)) for name in ("key", "other"))
 PATIENCE_MS = 5000
 
 
 class Gate:
-    """A PULL with a key."""
+    """A control socket with a key."""
 
     def __init__(self, key: ClusterKey, *, is_kept: bool) -> None:
         self.context = sockets.Context(key)
         self.keeper = Gatekeeper(self.context) if is_kept else None
         if self.keeper:
             self.keeper.start()
-        self.pull, port = sockets.bind_data(self.context, "127.0.0.1", 0)
-        self.address = f"127.0.0.1:{port}"
+        self._port = Port()
+        self.address = f"127.0.0.1:{self._port.number}"
+        self.router = sockets.bind_control(self.context, self.address)
 
     def close(self) -> None:
-        self.pull.close()
+        self.router.close()
+        self._port.release()
         if self.keeper:
             self.keeper.stop()
         self.context.term()
@@ -81,12 +83,11 @@ def test_without_a_gatekeeper_nobody_is_admitted() -> None:
 
 def test_what_a_holder_sends_arrives(gate: Gate) -> None:
     context = sockets.Context(KEY)
-    push, monitor = sockets.dial_data(context, gate.address)
-    assert push.poll(PATIENCE_MS, zmq.POLLOUT)
-    push.send(b"chunk", zmq.NOBLOCK)
-    assert gate.pull.poll(PATIENCE_MS)
-    assert gate.pull.recv() == b"chunk"
-    sockets.close_watched(push, monitor)
+    dealer = sockets.dial_control(context, gate.address)
+    dealer.send(b"message")
+    assert gate.router.poll(PATIENCE_MS)
+    assert gate.router.recv_multipart()[1] == b"message"
+    dealer.close()
     context.close()
 
 
