@@ -12,11 +12,21 @@ requests, shall not shut out everybody else. Used by one thread, but for `starte
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Collection, Sequence
 
+from .caller import Letter
 from .errors import QueueFull
-from .limits import MAX_QUEUED_BYTES, MAX_REQUESTS, MAX_REQUESTS_IN_HAND, OWN_REQUESTS
+from .limits import (
+    KEPT_S,
+    MAX_PARKED,
+    MAX_PARKED_IN_ALL,
+    MAX_QUEUED_BYTES,
+    MAX_REQUESTS,
+    MAX_REQUESTS_IN_HAND,
+    OWN_REQUESTS,
+)
 from .outstanding import Outstanding
 
 _WAYS_KEPT = 4
@@ -37,8 +47,10 @@ class _Client:
         """The connections by which it was heard, the newest first."""
         self.requests: dict[int, bytes] = {}
         """By which connection each came."""
-        self.in_pieces: set[int] = set()
-        """Those with a reply of which no piece may be missing."""
+        self.pieces: dict[int, bytes] = {}
+        """Of those that are answered in pieces, by which connection all of these go."""
+        self.kept: list[tuple[float, Letter]] = []
+        """Replies for which no connection is left, and since when."""
 
 
 class Admissions:
@@ -50,6 +62,7 @@ class Admissions:
         self._outstanding = outstanding
         self._clients: dict[bytes, _Client] = {}
         self._connections: dict[bytes, _Connection] = {}
+        self._keeping: set[_Client] = set()
         self._lost: set[Name] = set()
         self._lock = threading.Lock()
         self._count = 0
@@ -79,7 +92,6 @@ class Admissions:
         *,
         body_bytes: int = 0,
         reply_bytes: int = 0,
-        in_pieces: bool = False,
     ) -> None:
         """Take a request in, which `knows` did not know. Raises QueueFull."""
         with self._lock:
@@ -96,8 +108,6 @@ class Admissions:
             self._queued_bytes += body_bytes
         client = self._clients.setdefault(session, _Client(identity))
         client.requests[id] = identity
-        if in_pieces:
-            client.in_pieces.add(id)
 
     def _has_place(self, found: _Connection) -> bool:
         own = found.requests
@@ -120,7 +130,7 @@ class Admissions:
         if client is None or id not in client.requests:
             return
         identity = client.requests.pop(id)
-        client.in_pieces.discard(id)
+        client.pieces.pop(id, None)
         self._lost.discard((session, id))
         if not client.requests:
             del self._clients[session]
@@ -142,24 +152,65 @@ class Admissions:
     # -- ways
 
     def hear(self, session: bytes, identity: bytes) -> Sequence[Name]:
-        """The session has sent something by this connection; which requests are lost by that."""
+        """The session has sent something by this connection. If it is a new one: which requests are lost
+        by that."""
         client = self._clients.get(session)
         if client is None or identity in client.ways:
             return ()  # what an older connection had still to say is no news
         client.ways.appendleft(identity)
-        names = [(session, id) for id in client.in_pieces]
+        names = [(session, id) for id in client.pieces]
         return [name for name in names if self.lose(*name)]
 
-    def ways(self, session: bytes, id: int) -> Collection[bytes]:
-        """The connections by which the final reply to a request may go, the best first; none for a
-        request that is not known."""
+    def ways(self, session: bytes, id: int) -> Sequence[bytes]:
+        """The connections by which a reply may go, the best first; none for a request that is not known."""
         client = self._clients.get(session)
-        return client.ways if client and id in client.requests else ()
+        return tuple(client.ways) if client and id in client.requests else ()
+
+    def way_of_pieces(self, session: bytes, id: int) -> bytes:
+        """The one connection by which the other pieces of a reply have gone; empty before the first."""
+        client = self._clients.get(session)
+        return client.pieces.get(id, b"") if client else b""
+
+    def note_piece(self, session: bytes, id: int, way: bytes) -> None:
+        """A piece of a reply has gone."""
+        client = self._clients.get(session)
+        if client and id in client.requests:
+            client.pieces[id] = way
+
+    def keep(self, letter: Letter) -> bool:
+        """Keep a reply until its session is heard again; False where it is not known, or has too many."""
+        client = self._clients.get(letter.session)
+        if client is None or letter.id not in client.requests or len(client.kept) >= MAX_PARKED:
+            return False
+        if sum(len(other.kept) for other in self._keeping) >= MAX_PARKED_IN_ALL:
+            return False
+        client.kept.append((time.monotonic(), letter))
+        self._keeping.add(client)
+        return True
+
+    def take_kept(self, session: bytes) -> Sequence[Letter]:
+        """What was kept for a session that has come again."""
+        client = self._clients.get(session)
+        if client is None or client not in self._keeping:
+            return ()
+        self._keeping.discard(client)
+        kept, client.kept = client.kept, []
+        return [letter for _, letter in kept]
+
+    def take_old(self) -> Sequence[Letter]:
+        """What was kept in vain."""
+        until, old = time.monotonic() - KEPT_S, []
+        for client in list(self._keeping):
+            old += [letter for since, letter in client.kept if since < until]
+            client.kept = [entry for entry in client.kept if entry[0] >= until]
+            if not client.kept:
+                self._keeping.discard(client)
+        return old
 
     def lose(self, session: bytes, id: int) -> bool:
-        """A piece of a reply was lost; False where no harm is done, or it is known already."""
+        """A piece of a reply was lost; False where nobody waits for it, or that is known already."""
         client = self._clients.get(session)
-        if client is None or id not in client.in_pieces or (session, id) in self._lost:
+        if client is None or id not in client.requests or (session, id) in self._lost:
             return False
         self._lost.add((session, id))
         return True

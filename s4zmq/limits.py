@@ -110,6 +110,10 @@ MAX_PARKED_IN_ALL = 4096
 """Replies kept for all such connections; an honest one never has any, as its window is smaller than its
 queue."""
 
+KEPT_S = 2.0
+"""A reply whose connection is gone waits so long for its client to dial again and to ask for it, which
+takes a second or so."""
+
 MAX_REQUESTS_IN_HAND = 1024
 """Requests of one connection that a node works on at once."""
 

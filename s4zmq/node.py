@@ -245,7 +245,6 @@ class Node:
             identity,
             body_bytes=size,
             reply_bytes=_reply_bytes(message),
-            in_pieces=_is_answered_in_pieces(message),
         )
         self._has_worked = True
         price = _STRANGERS_PRICE if self._reception.strangers.is_slow(identity) else 1.0
@@ -363,13 +362,6 @@ class Node:
         self._in_doubt.close()
         self._registry.sweep_orphans()
         self._context.term()
-
-
-def _is_answered_in_pieces(message: Any) -> bool:
-    """Whether a reply that is lost with a connection leaves a gap, or a sender without credit."""
-    return isinstance(message, (wire.Eval, wire.Open)) or (
-        isinstance(message, wire.Offer) and not message.inline
-    )
 
 
 def _reply_bytes(message: Any) -> int:

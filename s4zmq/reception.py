@@ -124,9 +124,11 @@ class Reception:
 
     def hear(self, session: bytes, identity: bytes) -> None:
         """The session has sent a request, or a ping for one. What it was sent in pieces by an older
-        connection has a gap, if there is a newer one."""
+        connection may have a gap now."""
         for name in self.admissions.hear(session, identity):
             self._end_lost(*name)
+        for letter in self.admissions.take_kept(session):
+            self.replies.send_now(letter)
 
     def _is_unheard(self, identity: bytes) -> bool:
         """A stranger may be muted, not take its replies, or have to wait for one before it says more."""
@@ -156,6 +158,8 @@ class Reception:
         the door is put in order. Whether memory was let go."""
         for name in list(self.admissions.lost):
             self._end_lost(*name)
+        for letter in self.admissions.take_old():
+            self.on_dropped(letter)
         is_idle = not len(self.admissions)
         seen = (self.admissions.total, self.nonsense)
         self._quiet_ticks = self._quiet_ticks + 1 if is_idle and seen == self._seen else 0
@@ -190,28 +194,49 @@ class Reception:
         return letter  # what else can be said is true
 
     def send(self, letter: Letter, frames: Sequence[Body], copy: bool) -> bool:
-        """By the newest connection of its session that is there; a piece by the one that it began with."""
-        is_piece = type(letter.message) in _PIECES
-        ways = () if is_piece else tuple(self.admissions.ways(letter.session, letter.id))
-        for way in ways or (letter.identity,):
+        """By the newest connection of its session that is there; a piece by that of the first one. Where
+        none is left, it is kept until the session has a new one."""
+        for way in self._ways(letter):
             try:
                 self._socket.send_multipart([way, *frames], zmq.NOBLOCK, copy=copy)
-                return True
             except zmq.Again:
                 return False
             except zmq.ZMQError as exc:
                 if exc.errno != zmq.EHOSTUNREACH:
                     raise
-        self.on_dropped(letter)
+            else:
+                self._on_sent(letter, way)
+                return True
+        if self._is_later_piece(letter) or not self.admissions.keep(letter):
+            self.on_dropped(letter)
         return True
 
-    def on_end(self, letter: Letter) -> None:
-        """A request has ended. If its client did not get the reply, its next ping finds that out."""
+    def _is_later_piece(self, letter: Letter) -> bool:
+        return type(letter.message) in _PIECES and bool(
+            self.admissions.way_of_pieces(letter.session, letter.id)
+        )
+
+    def _ways(self, letter: Letter) -> Sequence[bytes]:
+        name = (letter.session, letter.id)
+        if self._is_later_piece(letter):
+            return (self.admissions.way_of_pieces(*name),)
+        return self.admissions.ways(*name) or (letter.identity,)
+
+    def _on_sent(self, letter: Letter, way: bytes) -> None:
+        if type(letter.message) in _PIECES:
+            self.admissions.note_piece(letter.session, letter.id, way)
+        elif type(letter.message) not in wire.INTERIM:
+            self._on_end(letter)
+
+    def _on_end(self, letter: Letter) -> None:
+        """A request has ended. If its client does not get the reply, its next ping finds that out."""
         self.admissions.end(letter.session, letter.id)
         if is_reproach(letter.message):
             self.strangers.reproach(letter.identity)
 
     def on_dropped(self, letter: Letter) -> None:
-        """What was in pieces has a gap now."""
-        if type(letter.message) in _PIECES and self.admissions.lose(letter.session, letter.id):
+        """A reply will not be sent: what is in pieces has a gap now."""
+        if type(letter.message) not in wire.INTERIM:
+            self._on_end(letter)
+        elif type(letter.message) in _PIECES and self.admissions.lose(letter.session, letter.id):
             self._end_lost(letter.session, letter.id)

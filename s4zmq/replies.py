@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Protocol
 
-from . import codec, wire
+from . import codec
 from .caller import Letter
 from .codec import Body
 from .limits import MAX_PARKED, MAX_PARKED_IN_ALL
@@ -30,13 +30,10 @@ class Exit(Protocol):
         """What is to go out in its place; None where it is of no use any more."""
 
     def send(self, letter: Letter, frames: Sequence[Body], copy: bool) -> bool:
-        """False where the connection is too slow for now; one that is gone counts as sent."""
-
-    def on_end(self, letter: Letter) -> None:
-        """A final reply was sent or dropped."""
+        """False where the connection is too slow for now, and the letter is to be given again."""
 
     def on_dropped(self, letter: Letter) -> None:
-        """An interim reply was dropped."""
+        """The connection was too slow for too long."""
 
 
 class Replies:
@@ -78,6 +75,10 @@ class Replies:
                 if letter is not None:
                     self._send_or_park(letter)
 
+    def send_now(self, letter: Letter) -> None:
+        """Before all that was put and is not sent yet. In the thread that sends."""
+        self._send_or_park(letter)
+
     def _retry(self) -> None:
         """Some of those that wait, in turns."""
         for identity in list(self._parked)[:_RETRIES_AT_ONCE]:
@@ -104,10 +105,7 @@ class Replies:
         dropped = self._parked.pop(identity)
         self._parked_count -= len(dropped)
         for letter in dropped:
-            if type(letter.message) in wire.INTERIM:
-                self._exit.on_dropped(letter)
-            else:
-                self._exit.on_end(letter)
+            self._exit.on_dropped(letter)
 
     def _try(self, given: Letter) -> bool:
         letter = self._exit.amend(given)
@@ -119,8 +117,4 @@ class Replies:
         is_large = max(map(len, frames)) >= LARGE_BYTES
         if is_large:
             frames = [self._outstanding.watch(letter.identity, frame) for frame in frames]
-        if not self._exit.send(letter, frames, not is_large):
-            return False
-        if type(letter.message) not in wire.INTERIM:
-            self._exit.on_end(letter)
-        return True
+        return self._exit.send(letter, frames, not is_large)
