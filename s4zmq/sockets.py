@@ -51,8 +51,8 @@ def bind_control(context: Context, address: str) -> Socket:
     """The ROUTER that clients and peers dial. `address` is host:port; raises zmq.ZMQError.
 
     It gives each connection an id of its own. One that asks for an id which another one has is never
-    heard, and nobody takes over a connection: where ZeroMQ 4.3.5 may do that (ROUTER_HANDOVER), it
-    mixes the frames of two connections, or ends the process ("Assertion failed: !_more").
+    heard, and nobody takes over a connection: where ZeroMQ 4.3.5 is told to allow that, it mixes the
+    frames of two connections, or ends the process ("Assertion failed: !_more").
     """
     socket = _bound_socket(context, zmq.ROUTER, CONTROL_MAX_BYTES, CONTROL_HWM)
     socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
