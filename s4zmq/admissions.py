@@ -106,7 +106,9 @@ class Admissions:
             self._count += 1
             self.total += 1
             self._queued_bytes += body_bytes
-        client = self._clients.setdefault(session, _Client(identity))
+        client = self._clients.get(session)
+        if client is None:
+            client = self._clients[session] = _Client(identity)
         client.requests[id] = identity
 
     def _has_place(self, found: _Connection) -> bool:

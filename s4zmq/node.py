@@ -97,7 +97,7 @@ class Node:
         host = options.address.rpartition(":")[0]
         self._inbox = Inbox(self._context, host, options.data_port, sessions)
         control_port = int(options.address.rpartition(":")[2])
-        self._door = Door((control_port, self._inbox.port))
+        self._door = Door(control_port, self._inbox.port)
         self._reception = reception = Reception(
             self._context,
             options.address,

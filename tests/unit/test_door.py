@@ -19,7 +19,7 @@ class Bench:
     def __init__(self) -> None:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
-        self.door = Door([self.port])
+        self.door = Door(self.port)
         self._ends: list[socket.socket] = []
 
     def connect(self) -> tuple[socket.socket, socket.socket]:

@@ -29,7 +29,7 @@ class Bench:
         self._port = Port()
         self.address = f"127.0.0.1:{self._port.number}"
         self.context = sockets.new_context()
-        self.door = Door([self._port.number])
+        self.door = Door(self._port.number)
         self._threads = Turns(1, "disk")
         self.ended: list[int] = []
         self.callers: dict[int, Caller] = {}
