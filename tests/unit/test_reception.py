@@ -100,7 +100,7 @@ class Bench:
         self.reception.close()
         self.reception.replies._new.close()
         self._threads.stop()
-        self.context.destroy(linger=0)
+        self.context.close()
         self._port.release()
 
 
