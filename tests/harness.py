@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -58,6 +58,7 @@ class Node:
         self.folder = cluster.folder / f"node-{address.replace(':', '-')}"
         self.data = self.folder / "data"
         self._conf = cluster.conf
+        self._variables = cluster.variables
         self._options = list(options)
         self._inside = list(inside)
         self._process: subprocess.Popen[bytes] | None = None
@@ -73,7 +74,7 @@ class Node:
                 stdout=log,
                 stderr=log,
                 cwd=self.folder,
-                env={**os.environ, "S4_STOP_AT": stop_at},
+                env={**os.environ, **self._variables, "S4_STOP_AT": stop_at},
                 start_new_session=True,
             )
 
@@ -134,8 +135,16 @@ class Node:
 class Cluster:
     """Some nodes, their conf file, and the command line that speaks to them."""
 
-    def __init__(self, folder: Path, nodes: int = 3, options: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        nodes: int = 3,
+        options: Sequence[str] = (),
+        variables: Mapping[str, str] | None = None,
+    ) -> None:
+        """`variables` are in the environment of the nodes, and of nobody else."""
         self.folder = folder
+        self.variables = dict(variables or {})
         self.conf = folder / "s4.conf"
         self._ports: list[Port] = []
         self.nodes = [self.make_node(number, options) for number in range(nodes)]
