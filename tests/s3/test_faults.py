@@ -170,6 +170,9 @@ class Held:
         self.has_met = True
         return handler.hold()
 
+    def wait_met(self) -> None:
+        wait_until(lambda: self.has_met, f"a {self._method} with {self._text}")
+
 
 def test_a_killed_client_and_ctrl_c_leave_nothing(
     cluster: Cluster, rclone: Server, rclone_bucket: str, proxy: Proxy
@@ -184,7 +187,7 @@ def test_a_killed_client_and_ctrl_c_leave_nothing(
     ):
         with proxy.doing(fault):
             client = cluster.start_s4(*words)
-            wait_until(lambda fault=fault: fault.has_met, "S3 to be asked")
+            fault.wait_met()
             client.send_signal(signum)
             client.communicate(timeout=10)
             spent_s = since()
@@ -205,7 +208,7 @@ def test_a_killed_node_fails_by_name_and_gives_up_its_upload_when_it_is_back(
     fault = Held("PUT", "partNumber=3")
     with proxy.doing(fault):
         client = cluster.start_s4(*words)
-        wait_until(lambda: fault.has_met, "the upload to begin")
+        fault.wait_met()
         node.kill()
         spent_s = since()
         _, text = client.communicate(timeout=20)
@@ -230,7 +233,7 @@ def test_a_terminated_node_ends_its_copies_and_a_killed_one_has_not_heard_the_id
     fault = Held("GET", "large?")
     with proxy.doing(fault):
         client = cluster.start_s4("cp", f"s3://{rclone_bucket}/large", "s4://in/")
-        wait_until(lambda: fault.has_met, "S3 to be asked")
+        fault.wait_met()
         assert node.stop() == 0
         _, text = client.communicate(timeout=20)
     assert client.returncode == 3, text
