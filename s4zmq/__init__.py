@@ -24,6 +24,7 @@ layers only, and a test keeps that:
     18  demo
     19  cli
     20  bench
+    21  examples
 """
 
 __version__ = "0.1.0"

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import s4zmq.examples
+from s4zmq.examples.make_taxi import lines, months
+
 from ..cluster.kit import put_keys, some_bytes
 from ..harness import Cluster
 from .servers import Handler, Proxy, Seen, Server, get_objects, put_objects, unfinished
@@ -91,3 +96,16 @@ def test_a_key_that_is_damaged_does_not_go_out(cluster: Cluster, moto: Server, m
     path.write_bytes(b"eulav")
     assert "s4://out/k on node" in cluster.refused("cp", "-r", "s4://out", f"s3://{moto_bucket}/")
     assert get_objects(moto, moto_bucket) == {}
+
+
+def test_the_pipeline_of_the_post_goes_from_s3_to_s3(
+    cluster: Cluster, moto: Server, moto_bucket: str
+) -> None:
+    files = {
+        f"trip data/{month.name}": "".join(lines(month, 15_000, seed=1)).encode() for month in months(3)
+    }
+    put_objects(moto, moto_bucket, files)
+    folder = Path(s4zmq.examples.__file__).parent
+    shown = cluster.bash(f"{folder}/count_by_passengers.sh 's3://{moto_bucket}/trip data'")
+    cluster.ok("cp", "-r", "s4://count-result/", f"s3://{moto_bucket}/result")
+    assert get_objects(moto, moto_bucket)["result/counts"].decode() == shown
