@@ -27,7 +27,7 @@ from .errors import (
     S4Error,
     WorldError,
 )
-from .limits import CHUNK_BYTES, S3_ATTEMPTS, S3_SILENCE_S, S3_STREAMS
+from .limits import CHUNK_BYTES, MAX_S3_COPIES, S3_ATTEMPTS, S3_SILENCE_S, S3_STREAMS
 from .s3names import Listed, Place
 from .sections import Section
 from .shell import Switch
@@ -55,7 +55,7 @@ class Clients:
                     "s3",
                     retries={"mode": "standard", "total_max_attempts": 1},  # `Bucket` does it
                     read_timeout=S3_SILENCE_S,
-                    max_pool_connections=S3_STREAMS,
+                    max_pool_connections=S3_STREAMS + MAX_S3_COPIES,  # each lists beside
                 )
             return self._client
 
@@ -134,10 +134,10 @@ class Bucket:
 
     def _open(self, listed: Listed, start: int, length: int) -> Any:
         is_whole = (start, length) == (0, listed.size)
-        ranged = {} if is_whole else {"Range": f"bytes={start}-{start + length - 1}"}
-        reply = self._clients.s3().get_object(
-            Bucket=self.name, Key=listed.name, IfMatch=f'"{listed.etag}"', **ranged
-        )
+        words = {} if is_whole else {"Range": f"bytes={start}-{start + length - 1}"}
+        if listed.etag:
+            words["IfMatch"] = f'"{listed.etag}"'
+        reply = self._clients.s3().get_object(Bucket=self.name, Key=listed.name, **words)
         size = reply["ContentLength"] if is_whole else int(reply["ContentRange"].rpartition("/")[2])
         if (reply["ETag"].strip('"'), size) != (listed.etag, listed.size):  # not all look at IfMatch
             reply["Body"].close()
@@ -238,6 +238,8 @@ class Bucket:
         **words: Any,
     ) -> Any:
         def ask() -> Any:
+            if "Body" in words:
+                words["Body"].seek(0)  # an attempt before may have read some of it
             return getattr(self._clients.s3(), method)(Bucket=self.name, **words)
 
         return self._again(verb, place, ask, may_pass)

@@ -18,7 +18,7 @@ SMALL = {f"data/sub/{number:02}_x": some_bytes(100 * number, number) for number 
 
 def fill(server: Server, bucket: str) -> dict[str, bytes]:
     """A bucket with something of everything; what should come of `data`."""
-    large, parts = some_bytes(17 * MIB + 3, 1), [some_bytes(5 * MIB, 2), some_bytes(6 * MIB, 3), b"end"]
+    large, parts = some_bytes(9 * MIB + 3, 1), [some_bytes(5 * MIB, 2), some_bytes(5 * MIB, 3), b"end"]
     put_objects(server, bucket, {**SMALL, "data/large": large, "data/empty": b"", "other/a b": b"x"})
     put_multipart(server, bucket, "data/parts", parts)
     wanted = {name.removeprefix("data/"): value for name, value in SMALL.items()}

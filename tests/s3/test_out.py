@@ -15,7 +15,7 @@ MIB = 1 << 20
 KEYS = {
     "s4://out/a/one": some_bytes(1000, 1),
     "s4://out/a/empty": b"",
-    "s4://out/a/large": some_bytes(20 * MIB + 1, 2),
+    "s4://out/a/large": some_bytes(9 * MIB + 1, 2),
     "s4://out/b/0_x": b"zero",
     "s4://out/b/1_x": b"one",
     "s4://out/b/2_x": b"two",
