@@ -36,6 +36,9 @@ _MAY_PASS = (AwsBusy, AwsUnreachable, ConnectionLost)
 _NOT_DONE = (AwsBusy,)
 """After these a request surely has had no effect."""
 
+_KNOWN_BUT_DENIED = ("AccessDenied", "403")
+"""New credentials would be no other."""
+
 _FIRST_PAUSE_S = 0.2
 
 
@@ -92,6 +95,15 @@ class Bucket:
         return str(self._clients.s3().meta.endpoint_url)
 
     # -- reading
+
+    def look(self) -> None:
+        """Raises AwsMissing, AwsRegion, or what else would be in the way of every request. Whoever may only
+        write is not told what is there, and passes."""
+        try:
+            self._ask("look at", self.place(""), "head_bucket")
+        except AwsDenied as error:
+            if error.details.get("aws") not in _KNOWN_BUT_DENIED:
+                raise
 
     def listed(self, prefix: str) -> Iterator[Listed]:
         """All objects whose names start with `prefix`, as S3 sorts them, a page at a time."""
@@ -259,7 +271,7 @@ class Bucket:
             except S4Error as error:
                 if self._cancel.is_on:
                     raise self._ended() from None
-                if isinstance(error, AwsDenied):
+                if isinstance(error, AwsDenied) and error.details.get("aws") not in _KNOWN_BUT_DENIED:
                     self._clients.forget()
                 if not isinstance(error, may_pass) or attempt == S3_ATTEMPTS - 1:
                     raise

@@ -52,6 +52,10 @@ _HOPELESS = (AwsUnreachable, AwsRegion, NoSpace)
 """What the next one would meet too."""
 
 
+def _is_hopeless(error: S4Error) -> bool:
+    return isinstance(error, _HOPELESS) or error.details.get("aws") == "NoSuchBucket"
+
+
 class Move(NamedTuple):
     """One key and one object; which way, the request says."""
 
@@ -169,6 +173,8 @@ class Copy:
 
     def _outgoing(self) -> Iterator[Move]:
         store = self._shop.store
+        if self.request.dry_run:
+            self._hands.bucket.look()
         if self._key:
             fd, stamp = store.open(self._key)
             os.close(fd)
@@ -217,7 +223,7 @@ class Copy:
             if self.cancel.is_on:
                 raise Cancelled("the copy was ended") from None
             self.tally.note(error)
-            if not self.request.dry_run and (isinstance(error, _HOPELESS) or self.tally.is_hopeless):
+            if not self.request.dry_run and (_is_hopeless(error) or self.tally.is_hopeless):
                 raise _Over from None
 
 

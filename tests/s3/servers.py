@@ -25,7 +25,7 @@ from ..harness import BIN, Cluster, Port, wait_until
 KEY, SECRET = "AKIDOFATEST", "a-secret-of-a-test"
 REGION = "us-east-1"
 MANY = 1100
-LARGE_BYTES = 192 << 20
+LARGE_BYTES = 128 << 20
 _PIECE = 64 << 10
 
 

@@ -42,11 +42,13 @@ def test_a_folder_comes_in_and_resume_finishes_it(
     assert values(cluster, tmp_path / "second", "s4://in/x") == wanted
 
 
-def test_resume_refuses_other_bytes_of_the_same_size(cluster: Cluster, server: Server, bucket: str) -> None:
-    put_objects(server, bucket, {"one": b"right", "two": b"right"})
+def test_resume_refuses_other_bytes_of_the_same_size(
+    cluster: Cluster, moto: Server, moto_bucket: str
+) -> None:
+    put_objects(moto, moto_bucket, {"one": b"right", "two": b"right"})
     cluster.ok("cp", "-", "s4://in/one", stdin=b"wrong")
-    text = cluster.refused("cp", "-r", "--resume", f"s3://{bucket}/", "s4://in/")
-    assert f"s4://in/one already exists with other bytes than s3://{bucket}/one" in text
+    text = cluster.refused("cp", "-r", "--resume", f"s3://{moto_bucket}/", "s4://in/")
+    assert f"s4://in/one already exists with other bytes than s3://{moto_bucket}/one" in text
     assert cluster.ok("cp", "s4://in/two", "-") == b"right"
 
 
@@ -104,12 +106,12 @@ def test_objects_that_can_not_both_be_keys_are_named(
     assert "s4://in/0_k is a folder" in text
 
 
-def test_a_dry_run_tells_and_changes_nothing(cluster: Cluster, server: Server, bucket: str) -> None:
-    put_objects(server, bucket, {f"{number}_k": b"x" * (number + 1) for number in range(6)})
-    cluster.ok("cp", f"s3://{bucket}/1_k", "s4://in/")
-    told = cluster.ok("cp", "-r", "--resume", "--dry-run", f"s3://{bucket}", "s4://in").decode()
+def test_a_dry_run_tells_and_changes_nothing(cluster: Cluster, moto: Server, moto_bucket: str) -> None:
+    put_objects(moto, moto_bucket, {f"{number}_k": b"x" * (number + 1) for number in range(6)})
+    cluster.ok("cp", f"s3://{moto_bucket}/1_k", "s4://in/")
+    told = cluster.ok("cp", "-r", "--resume", "--dry-run", f"s3://{moto_bucket}", "s4://in").decode()
     lines = [line.split() for line in told.splitlines()]
-    assert told.startswith(f"dry run: cp -r s3://{bucket} s4://in: nothing is moved or changed\n")
+    assert told.startswith(f"dry run: cp -r s3://{moto_bucket} s4://in: nothing is moved or changed\n")
     assert [line[-4:] for line in lines[2:]] == [
         ["2", "5", "0", "2"],
         ["2", "7", "1", "1"],

@@ -39,20 +39,21 @@ def test_a_folder_goes_out_and_resume_passes_over_what_is_there(
     assert proxy.count("PUT", bucket) == writes + 2
 
 
-def test_an_object_that_is_there_is_replaced(cluster: Cluster, server: Server, bucket: str) -> None:
-    put_objects(server, bucket, {"x/one": b"old", "other": b"stays"})
+def test_an_object_that_is_there_is_replaced(cluster: Cluster, rclone: Server, rclone_bucket: str) -> None:
+    put_objects(rclone, rclone_bucket, {"x/one": b"old", "other": b"stays"})
     put_keys(cluster, {"s4://out/one": b"new"})
-    cluster.ok("cp", "s4://out/one", f"s3://{bucket}/x/")
-    cluster.ok("cp", "s4://out/one", f"s3://{bucket}")
-    cluster.ok("cp", "s4://out/one", f"s3://{bucket}/named")
-    assert get_objects(server, bucket) == {
+    cluster.ok("cp", "s4://out/one", f"s3://{rclone_bucket}/x/")
+    cluster.ok("cp", "s4://out/one", f"s3://{rclone_bucket}")
+    cluster.ok("cp", "s4://out/one", f"s3://{rclone_bucket}/named")
+    assert get_objects(rclone, rclone_bucket) == {
         "x/one": b"new",
         "one": b"new",
         "named": b"new",
         "other": b"stays",
     }
-    assert "no such key" in cluster.refused("cp", "s4://out/two", f"s3://{bucket}/x")
-    assert "no key in s4://out/x/" in cluster.refused("cp", "-r", "s4://out/x", f"s3://{bucket}/x")
+    assert "no such key" in cluster.refused("cp", "s4://out/two", f"s3://{rclone_bucket}/x")
+    assert "(404): is its name right?" in cluster.refused("cp", "-r", "s4://out", "s3://rclone-none/x")
+    assert "no key in s4://out/x/" in cluster.refused("cp", "-r", "s4://out/x", f"s3://{rclone_bucket}/x")
 
 
 def test_a_dry_run_and_names_that_are_too_long_write_nothing(
@@ -70,22 +71,22 @@ def test_a_dry_run_and_names_that_are_too_long_write_nothing(
 
 
 def test_a_failed_piece_leaves_no_unfinished_upload(
-    cluster: Cluster, server: Server, bucket: str, proxy: Proxy
+    cluster: Cluster, moto: Server, moto_bucket: str, proxy: Proxy
 ) -> None:
-    server.client.create_bucket(Bucket=bucket)
+    moto.client.create_bucket(Bucket=moto_bucket)
     put_keys(cluster, KEYS)
 
     def fail(seen: Seen, handler: Handler) -> bool:
         return "partNumber=2" in seen.query and handler.refuse(400, "InvalidPart")
 
     with proxy.doing(fail):
-        text = cluster.refused("cp", "-r", "s4://out", f"s3://{bucket}/p")
-    assert f"can not write s3://{bucket}/p/a/large: InvalidPart it says" in text
+        text = cluster.refused("cp", "-r", "s4://out", f"s3://{moto_bucket}/p")
+    assert f"can not write s3://{moto_bucket}/p/a/large: InvalidPart it says" in text
     assert text.endswith("; --resume copies the rest\n")
-    assert len(get_objects(server, bucket)) == len(KEYS) - 1
-    assert unfinished(server, bucket) == []
-    cluster.ok("cp", "-r", "--resume", "s4://out", f"s3://{bucket}/p")
-    assert len(get_objects(server, bucket)) == len(KEYS)
+    assert len(get_objects(moto, moto_bucket)) == len(KEYS) - 1
+    assert unfinished(moto, moto_bucket) == []
+    cluster.ok("cp", "-r", "--resume", "s4://out", f"s3://{moto_bucket}/p")
+    assert len(get_objects(moto, moto_bucket)) == len(KEYS)
 
 
 def test_a_key_that_is_damaged_does_not_go_out(cluster: Cluster, moto: Server, moto_bucket: str) -> None:

@@ -1,7 +1,7 @@
 """From S3 through a pipeline and back, on three nodes of this machine against rclone; what the client
 costs, and how fast it is beside the AWS CLI.
 
-    python -m tests.trials.s3_rates [--files 60] [--mb-per-file 3.4] [--aws PATH-OF-THE-AWS-CLI]
+    python -m tests.trials.s3_rates [--files 60] [--mb-per-file 3.4] [--distinct N] [--aws PATH-OF-AWS]
 
 Bytes of the client are those of its sockets, from strace in a run of their own; without strace they are
 not told. Changes nothing outside of a temporary folder.
@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import s4zmq.examples
-from s4zmq.examples.make_taxi import make
+from s4zmq.examples.make_taxi import make, months
 
 from ..harness import BIN
 from ..s3.servers import S3Cluster, Server, start_rclone, variables
@@ -102,21 +102,25 @@ class Trial:
         return ", ".join(f"{peak:.0f}" for peak in peaks)
 
 
-def trial(folder: Path, files: int, mb_per_file: float, aws: str) -> None:
+def fill_up(trips: Path, count: int) -> None:
+    """Links, until there are so many files."""
+    made = sorted(trips.iterdir())
+    for number, month in enumerate(list(months(count))[len(made) :]):
+        (trips / month.name).hardlink_to(made[number % len(made)])
+
+
+def trial(folder: Path, trips: Path, server: Server, aws: str) -> None:
     """All of it."""
-    server = start_rclone(folder)
-    trips = folder / "root" / "trips" / "trip"
-    make(trips, files, int(mb_per_file * 1e6), seed=0)
     cluster = S3Cluster(folder, nodes=3, variables=variables(server.endpoint))
     try:
         cluster.start()
         size = sum(path.stat().st_size for path in trips.iterdir())
-        print(f"{files} objects, {size / 1e6:.0f} MB, 3 nodes; time, rate, peak memory of the client")
+        count = len(list(trips.iterdir()))
+        print(f"{count} objects, {size / 1e6:.0f} MB, 3 nodes; time, rate, peak memory of the client")
         steps(Trial(folder, cluster, server, size), aws)
         cluster.assert_no_leftovers()
     finally:
         cluster.stop()
-        server.stop()
 
 
 def steps(trial: Trial, aws: str) -> None:
@@ -143,10 +147,18 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--files", type=int, default=60)
     parser.add_argument("--mb-per-file", type=float, default=3.4)
+    parser.add_argument("--distinct", type=int, help="make so many files, and the others links to them")
     parser.add_argument("--aws", default=shutil.which("aws") or "", help="the program of the AWS CLI")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        trial(Path(folder), args.files, args.mb_per_file, args.aws)
+        server = start_rclone(Path(folder))
+        try:
+            trips = Path(folder) / "root" / "trips" / "trip"
+            make(trips, args.distinct or args.files, int(args.mb_per_file * 1e6), seed=0)
+            fill_up(trips, args.files)
+            trial(Path(folder), trips, server, args.aws)
+        finally:
+            server.stop()
     return 0
 
 
