@@ -5,7 +5,7 @@ layers only, and a test keeps that:
 
      0  limits errors wire mailbox interrupts memory pipes points units
      1  keys checksum commandtext codec sorting trees watching progress descriptors strangers turns space
-     2  placement transfer sockets sessions caller localfiles outstanding processes door recipes journal
+     2  placement transfer sockets sessions caller localfiles outstanding processes door recipes journal aws
      3  config store lines lease shell ledger indoubt admissions replies
      4  courier bashes slots reception datadir listing scratch sinks inbox spool linefile
      5  client streams counting keyserver outputs parcels

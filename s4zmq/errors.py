@@ -150,6 +150,50 @@ class ConnectionLost(WorldError):
     exit_status = 3
 
 
+class AwsMissing(RequestError):
+    """No such bucket, object, image or the like."""
+
+    code = "E_AWS_MISSING"
+
+
+class AwsDenied(RequestError):
+    """No credentials, wrong ones, or none that may do this."""
+
+    code = "E_AWS_DENIED"
+
+
+class AwsRegion(RequestError):
+    """The bucket is in another region than the one that was asked, or none is set."""
+
+    code = "E_AWS_REGION"
+
+
+class AwsRefused(RequestError):
+    """AWS refused a request for a reason of its own, which the text tells."""
+
+    code = "E_AWS_REFUSED"
+
+
+class ObjectChanged(WorldError):
+    """An S3 object is not the one that was listed any more."""
+
+    code = "E_OBJECT_CHANGED"
+
+
+class AwsUnreachable(WorldError):
+    """The endpoint does not answer. Trying again may help."""
+
+    code = "E_AWS_UNREACHABLE"
+    exit_status = 3
+
+
+class AwsBusy(WorldError):
+    """The service answers with errors of its own, or wants fewer requests. Trying again may help."""
+
+    code = "E_AWS_BUSY"
+    exit_status = 3
+
+
 class CommandFailed(S4Error):
     """The user's command ended with a status other than 0. `details`: key, node, status."""
 
