@@ -3,7 +3,7 @@
 Only map-to-n moves data between nodes. The rooms, from the ground up; a room imports from lower
 layers only, and a test keeps that:
 
-     0  limits errors wire mailbox interrupts memory pipes points units
+     0  limits errors wire mailbox interrupts memory pipes points units logs supervisor
      1  keys checksum commandtext codec sorting trees watching progress descriptors strangers turns space
      2  placement transfer sockets sessions caller localfiles outstanding processes door recipes journal aws
      3  config store lines lease shell ledger indoubt admissions replies

@@ -14,6 +14,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from . import logs
+from .supervisor import Supervisor
+
 USAGE = """\
 A node of an s4 cluster.
 
@@ -50,15 +53,15 @@ def main(argv: list[str]) -> int:
     except DocoptExit as exc:
         print(exc, file=sys.stderr)
         return 2
-    logging.basicConfig(format="%(levelname)s %(name)s: %(message)s", level=logging.INFO)
+    logs.set_up()
     try:
-        return serve(args)
+        return serve(args, Supervisor.take(os.environ))
     except S4Error as error:
-        print(f"s4-node: {error.text}", file=sys.stderr)
+        logs.tell_error(error.text)
         return error.exit_status
 
 
-def serve(args: dict[str, Any]) -> int:
+def serve(args: dict[str, Any], supervisor: Supervisor) -> int:
     """Open the data folder, bind, and serve until drained. Raises S4Error."""
     from .config import load_config
     from .datadir import open_store
@@ -86,7 +89,7 @@ def serve(args: dict[str, Any]) -> int:
     widen()
     shell = Shell(registry, Path(config.path))
     with bind_errors(address):
-        node = Node(options, config.roster, store, shell, registry)
+        node = Node(options, config.roster, store, shell, registry, supervisor=supervisor)
     for signum in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signum, lambda *_: node.drain())
     log.info("node %s serves %s", address, root)

@@ -51,6 +51,7 @@ from .shipment import Dock
 from .shuffle import Shuffle
 from .staging import Staging
 from .store import Store
+from .supervisor import Supervisor
 from .tasks import Workshop
 from .turns import Turns
 from .verifier import Verifier
@@ -82,7 +83,14 @@ class Node:
     """One node of a cluster. `run` serves until `drain` was called."""
 
     def __init__(
-        self, options: NodeOptions, roster: Roster, store: Store, shell: Shell, registry: Registry
+        self,
+        options: NodeOptions,
+        roster: Roster,
+        store: Store,
+        shell: Shell,
+        registry: Registry,
+        *,
+        supervisor: Supervisor,
     ) -> None:
         self.boot = os.urandom(8)
         self.address = options.address
@@ -93,6 +101,7 @@ class Node:
         self._has_worked = False
         self._held_before = (0, 0)
         self._registry = registry
+        self._supervisor = supervisor
         self._store = store
         self._disk = Turns(options.disk_threads, "disk")
         self._sessions = sessions = Sessions()
@@ -178,6 +187,7 @@ class Node:
         poller = zmq.Poller()
         poller.register(self._reception.socket, zmq.POLLIN)
         poller.register(self._replies.fd, zmq.POLLIN)
+        self._supervisor.ready()
         while not self._is_drained():
             poller.poll(int((0.01 if self._replies.parked else TICK_S) * 1000))
             self._reception.serve()
@@ -307,6 +317,7 @@ class Node:
         if now < self._next_tick:
             return
         self._next_tick = now + TICK_S
+        self._supervisor.alive()
         self._jobs.report()
         self._sessions.expire()
         self._registry.sweep_orphans()
@@ -331,6 +342,7 @@ class Node:
     def _is_drained(self) -> bool:
         if not self._drain_until:
             return False
+        self._supervisor.stopping()
         return not len(self._admissions) or time.monotonic() >= self._drain_until
 
     def _stop(self) -> None:
