@@ -4,10 +4,12 @@ Only map-to-n moves data between nodes. The rooms, from the ground up; a room im
 layers only, and a test keeps that:
 
      0  limits errors wire mailbox interrupts memory pipes points units logs supervisor
-     1  keys checksum commandtext codec sorting trees watching progress descriptors strangers turns space
-     2  placement transfer sockets sessions caller localfiles outstanding processes door recipes journal aws
-     3  config store lines lease shell ledger indoubt admissions replies
-     4  courier bashes slots reception datadir listing scratch sinks inbox spool linefile
+     1  clusterkey keys checksum commandtext codec sorting trees watching progress descriptors
+        strangers turns
+     2  space placement transfer sockets sessions caller localfiles outstanding processes door
+        recipes journal aws
+     3  config store lines lease shell ledger indoubt admissions replies gatekeeper handshakes
+     4  courier bashes slots reception datadir listing scratch sinks inbox spool linefile ec2
      5  client streams counting keyserver outputs parcels
      6  puts gets printing staging evals inputs judging verifier verify
      7  copying runs fates

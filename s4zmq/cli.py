@@ -17,15 +17,17 @@ USAGE = """\
 s4: immutable keys on a cluster, and shell commands where they lie.
 
 Usage:
-  s4 [-c PATH] cp [-r] [--resume] [--] SRC DST
-  s4 [-c PATH] ls [-r] [--] [PREFIX]
-  s4 [-c PATH] rm [-r] [--dry-run] [--] PREFIX
-  s4 [-c PATH] verify [--] [PREFIX]
-  s4 [-c PATH] eval [--] KEY CMD
-  s4 [-c PATH] (map | map-to-n | map-from-n) [--retries N] [--timeout SECONDS] [--jobs N]
-               [--keep-going] [--resume] [--dry-run] [--file PATH]... [--] INDIR OUTDIR CMD
-  s4 [-c PATH] config
-  s4 [-c PATH] health
+  s4 [-c PATH] [--key PATH] cp [-r] [--resume] [--] SRC DST
+  s4 [-c PATH] [--key PATH] ls [-r] [--] [PREFIX]
+  s4 [-c PATH] [--key PATH] rm [-r] [--dry-run] [--] PREFIX
+  s4 [-c PATH] [--key PATH] verify [--] [PREFIX]
+  s4 [-c PATH] [--key PATH] eval [--] KEY CMD
+  s4 [-c PATH] [--key PATH] (map | map-to-n | map-from-n) [--retries N] [--timeout SECONDS]
+               [--jobs N] [--keep-going] [--resume] [--dry-run] [--file PATH]...
+               [--] INDIR OUTDIR CMD
+  s4 [-c PATH] [--key PATH] config
+  s4 [-c PATH] [--key PATH] health
+  s4 keygen [--key PATH]
   s4 up [--nodes N]
   s4 down [--purge]
   s4 demo
@@ -41,11 +43,14 @@ Usage:
   map-from-n  Run CMD for each group of keys that share a name or numeric prefix.
   config      The addresses of the nodes, in order.
   health      Which nodes answer.
+  keygen      Make a cluster key: who has that file can give commands to the nodes.
   up, down    Start and stop nodes on this machine.
   demo        A throw-away cluster and a real pipeline.
 
 Options:
   -c PATH            The conf file (else $S4_CONF_PATH, else ~/.s4.conf, else that of s4 up).
+  --key PATH         The cluster key (else $S4_KEY_PATH, else NAME.key beside a conf file NAME.conf,
+                     else ~/.s4.key; '' for none).
   -r                 Everything below.
   --resume           cp: skip what is there already with equal bytes. Maps: finish a run that failed
                      or was interrupted; what it has done is not run again.
@@ -121,10 +126,11 @@ def plain_args(argv: list[str]) -> Args | None:
     """What docopt makes of a command with its words and with flags as USAGE spells them, 4 ms sooner
     and from the same USAGE. None where there is more to it, or less: then docopt is asked.
     """
-    conf, given = None, argv
-    if argv[:1] == ["-c"] and len(argv) > 1 and not argv[1].startswith("-"):
-        conf, given = argv[1], argv[2:]
-    lines = [line.split()[3:] for line in USAGE.splitlines() if line.startswith("  s4 [-c PATH] ")]
+    which, given = dict[str, str | None].fromkeys(("-c", "--key")), argv
+    while len(given) > 1 and given[0] in which and which[given[0]] is None and given[1][:1] != "-":
+        which[given[0]], given = given[1], given[2:]
+    start = "  s4 [-c PATH] [--key PATH] "
+    lines = [line.removeprefix(start).split() for line in USAGE.splitlines() if line.startswith(start)]
     command, *pattern = next((line for line in lines if line[:1] == given[:1]), [""])
     flags = {word.strip("[]"): False for word in pattern if word.startswith("[-")}
     names = [word.strip("[]") for word in pattern if word.strip("[]").isupper()]
@@ -140,7 +146,7 @@ def plain_args(argv: list[str]) -> Args | None:
         return None
     return {
         **dict.fromkeys(COMMANDS, False),
-        "-c": conf,
+        **which,
         command: True,
         **flags,
         **dict.fromkeys(set_flags, True),
@@ -170,7 +176,7 @@ def _client(args: Args) -> Any:
 def _config(args: Args) -> Any:
     from .config import load_config
 
-    return load_config(args["-c"])
+    return load_config(args["-c"], args["--key"])
 
 
 def _number(args: Args, option: str, least: int, unset: int) -> int:
@@ -299,19 +305,33 @@ def _health(args: Args) -> int:
         for health in client.health():
             print(f"{'healthy' if health.is_healthy else 'unhealthy'}: {health.node}")
             if health.reason:
-                print(f"s4: {health.node}: {health.reason}", file=sys.stderr)
+                where = "" if health.node in health.reason else f"{health.node}: "
+                print(f"s4: {where}{health.reason}", file=sys.stderr)
             status = status if health.is_healthy else 1
     return status
 
 
+def _keygen(args: Args) -> int:
+    from .clusterkey import write_key
+    from .config import new_key_path
+
+    path = new_key_path(args["--key"])
+    write_key(path)
+    print(f"a new cluster key is in {path}: copy it to all nodes and clients, and to nobody else")
+    return 0
+
+
 def _up(args: Args) -> int:
-    from .config import embedded_conf, find_conf, s4_home
-    from .embedded import up
+    from .config import find_conf, find_key, s4_home
+    from .embedded import embedded_config, up
 
     print(up(s4_home(), _number(args, "--nodes", 1, 0)))
-    conf, found = embedded_conf(s4_home()), find_conf(None)
-    if found != str(conf):
-        print(f"note: other commands use {found}; for these nodes say -c {conf}", file=sys.stderr)
+    config, conf = embedded_config(s4_home()), find_conf(None)
+    key_path = find_key(None, conf)
+    if (conf, key_path) != (config.path, config.key_path):
+        found = f"{conf} and {f'the key {key_path}' if key_path else 'no key'}"
+        say = f"-c {config.path} --key {config.key_path or chr(39) * 2}"
+        print(f"note: other commands use {found}; for these nodes say {say}", file=sys.stderr)
     return 0
 
 
@@ -340,6 +360,7 @@ COMMANDS: Mapping[str, Callable[[Args], int]] = {
     "map-from-n": _map,
     "config": _config_command,
     "health": _health,
+    "keygen": _keygen,
     "up": _up,
     "down": _down,
     "demo": _demo,

@@ -38,7 +38,7 @@ class Client:
 
     def __init__(self, config: Config) -> None:
         self.roster = config.roster
-        self._context = sockets.new_context()
+        self._context = sockets.Context(config.key)
         self.courier = Courier(config.roster, self._context)
         self._has_work = False
 
@@ -49,7 +49,7 @@ class Client:
         if kind is not None and self._has_work:
             self.end_session()
         self.courier.close()
-        self._context.destroy(linger=0)
+        self._context.close()
 
     def owner(self, key: Key) -> str:
         """The node that holds `key`."""

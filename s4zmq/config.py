@@ -1,4 +1,4 @@
-"""Which cluster: the conf file, found once and read into a frozen object.
+"""Which cluster: the conf file and the cluster key, found once and read into a frozen object.
 
 The environment is read here and nowhere else. No sockets.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
+from .clusterkey import ClusterKey, read_key
 from .errors import ConfigError
 from .placement import Roster
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 CONF_NAME = "s4.conf"
-"""The conf file in the home of an embedded cluster."""
+"""The conf file in the home of an embedded cluster; its key is beside it."""
 
 
 class Config(NamedTuple):
@@ -25,6 +26,18 @@ class Config(NamedTuple):
     """Absolute: commands find the same cluster through `$S4_CONF_PATH`."""
 
     roster: Roster
+    key: ClusterKey | None = None
+    """None: neither encrypted nor authenticated."""
+
+    @property
+    def key_path(self) -> str:
+        """Of the cluster key; "" where there is none, as `--key` and `$S4_KEY_PATH` take it."""
+        return self.key.path if self.key else ""
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The options by which `s4` and `s4-node` find this very cluster, whatever their environment."""
+        return ("-c", self.path, "--key", self.key_path)
 
 
 def s4_home() -> Path:
@@ -65,8 +78,30 @@ def find_conf(given: str | None) -> str:
     )
 
 
-def load_config(given: str | None) -> Config:
-    """Find and read the conf file. Raises ConfigError."""
+def key_beside(conf: str) -> str:
+    """Where the key of a conf file is, if it is beside it: NAME.key for NAME.conf."""
+    return f"{conf.removesuffix('.conf')}.key"
+
+
+def new_key_path(given: str | None) -> str:
+    """Where `s4 keygen` writes: `given`, else `$S4_KEY_PATH`, else `~/.s4.key`."""
+    return _absolute(given or os.environ.get("S4_KEY_PATH") or os.path.expanduser("~/.s4.key"))
+
+
+def find_key(given: str | None, conf: str) -> str:
+    """`given`, else `$S4_KEY_PATH`, else the one beside the conf file, else `~/.s4.key`; "" where none of
+    them is there, or one that is named is empty: that is how to say that there is to be no key."""
+    for chosen in (given, os.environ.get("S4_KEY_PATH")):
+        if chosen is not None:
+            return chosen and _absolute(chosen)
+    for path in (key_beside(conf), os.path.expanduser("~/.s4.key")):
+        if os.path.exists(path):
+            return path
+    return ""
+
+
+def load_config(given: str | None, key: str | None = None) -> Config:
+    """Find and read the conf file, and the cluster key if there is one. Raises ConfigError."""
     path = find_conf(given)
     try:
         with open(path, encoding="utf-8") as file:
@@ -74,4 +109,5 @@ def load_config(given: str | None) -> Config:
     except (OSError, UnicodeDecodeError) as exc:
         reason = getattr(exc, "strerror", None) or "it is not UTF-8"
         raise ConfigError(f"can not read the conf file {path}: {reason}") from exc
-    return Config(path, Roster.parse(text, path))
+    key_path = find_key(key, path)
+    return Config(path, Roster.parse(text, path), read_key(key_path) if key_path else None)

@@ -21,7 +21,7 @@ import zmq
 
 from . import codec, interrupts, sockets
 from .errors import NodeUnreachable, QueueFull, S4Error, from_code
-from .limits import BATCHES_IN_FLIGHT, PING_INTERVAL_S, SILENCE_LIMIT_S, TICK_S
+from .limits import BATCHES_IN_FLIGHT, HANDSHAKE_PATIENCE_S, PING_INTERVAL_S, SILENCE_LIMIT_S, TICK_S
 from .lines import Body, DataLine, Line, OnReply, Pending
 from .placement import Roster
 from .wire import INTERIM, Failure, Ping, Pong
@@ -122,6 +122,7 @@ class Courier:
         for line in list(self._lines.values()):
             if line.socket in ready:
                 self._deliver(line)
+            self._look_for_refusal(line, time.monotonic())
         self._look_after(time.monotonic())
         interrupts.check()
         return watch_fd in ready
@@ -144,6 +145,8 @@ class Courier:
     def _on_message(self, line: Line, envelope: codec.Envelope, body: Body) -> None:
         message = envelope.message
         self.silent.discard(line.node)
+        line.was_heard = True
+        self._stop_watching(line)
         if isinstance(message, Pong):
             self._on_pong(line, envelope.id, message)
             return
@@ -168,7 +171,28 @@ class Courier:
     def _rest_s(self) -> float:
         """How long nothing needs to be sent again."""
         dues = [refused.due for line in self._lines.values() for refused in line.refused.values()]
+        for line in self._lines.values():
+            if line.pending and not line.was_heard and not line.handshake:
+                dues.append(line.pinged_at + HANDSHAKE_PATIENCE_S)
         return max(0.001, min(dues) - time.monotonic()) if dues else inf
+
+    def _look_for_refusal(self, line: Line, now: float) -> None:
+        """A node that says nothing may refuse our key, of which its socket does not tell."""
+        if line.handshake:
+            denied = line.handshake.verdict(now)
+            if denied:
+                self._fail(line, denied)
+        elif line.is_mute(now):
+            from .handshakes import Handshake  # nearly nobody needs it
+
+            line.handshake = Handshake(self.context, line.node)
+            self._poller.register(line.handshake.monitor, zmq.POLLIN)
+
+    def _stop_watching(self, line: Line) -> None:
+        watched, line.handshake = line.handshake, None
+        if watched:
+            self._poller.unregister(watched.monitor)
+            watched.close()
 
     def _look_after(self, now: float) -> None:
         for line in list(self._lines.values()):
@@ -231,6 +255,7 @@ class Courier:
 
     def _hang_up(self, line: Line) -> None:
         self._lines.pop(line.node, None)
+        self._stop_watching(line)
         self._poller.unregister(line.socket)
         line.socket.close()
 

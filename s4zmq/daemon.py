@@ -29,13 +29,15 @@ Options:
                         (else $S4_CONF_PATH, else ~/.s4.conf).
   --port PORT           The port of this node's line in the conf file. Not needed where only one
                         line names an address of this machine.
+  --key PATH            The cluster key, a file that `s4 keygen` makes (else $S4_KEY_PATH, else NAME.key
+                        beside a conf file NAME.conf, else ~/.s4.key; '' for none).
   --host HOST           The host of this node's line, where several fit.
   --data DIR            The folder for keys, on ext4, xfs, btrfs or tmpfs [default: s4-data].
   --data-port PORT      The port for bulk data; 0: the kernel chooses [default: 0].
   --max-cpu-jobs N      Commands of maps at once (else the cores, shared with other nodes here).
   --max-io-jobs N       Requests that may use the disk at once [default: 4].
-  --insecure            Listen on an address other than loopback: whoever can reach it can run
-                        commands here.
+  --insecure            Listen on an address other than loopback without a key: whoever can reach it
+                        can run commands here.
   -h, --help            Show this.
 """
 
@@ -71,14 +73,15 @@ def serve(args: dict[str, Any], supervisor: Supervisor) -> int:
     from .processes import Registry, become_subreaper
     from .shell import Shell
 
-    config = load_config(args["--conf"])
+    config = load_config(args["--conf"], args["--key"])
     address = own_address(config.roster.nodes, args["--port"], args["--host"])
-    check_exposure(address, insecure=args["--insecure"])
+    check_exposure(address, is_open=not config.key and not args["--insecure"])
     options = NodeOptions(
         address,
         data_port=number(args["--data-port"], "--data-port", 0, 65535),
         commands=commands_at_once(args["--max-cpu-jobs"], address, config.roster.nodes),
         disk_threads=number(args["--max-io-jobs"], "--max-io-jobs", 1, 256),
+        key=config.key,
     )
     root = Path(args["--data"]).absolute()
     store = open_store(root, address, config.roster)
@@ -87,12 +90,12 @@ def serve(args: dict[str, Any], supervisor: Supervisor) -> int:
     become_subreaper()
     keep_freed_buffers()
     widen()
-    shell = Shell(registry, Path(config.path))
+    shell = Shell(registry, config.path, config.key_path)
     with bind_errors(address):
         node = Node(options, config.roster, store, shell, registry, supervisor=supervisor)
     for signum in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signum, lambda *_: node.drain())
-    log.info("node %s serves %s", address, root)
+    log.info("node %s serves %s %s a cluster key", address, root, "with" if config.key else "without")
     node.run()
     log.info("node %s has drained", address)
     return 0
@@ -157,17 +160,21 @@ def is_local(host: str) -> bool:
     return False
 
 
-def check_exposure(address: str, *, insecure: bool) -> None:
-    """Raises ConfigError for a node that everyone on the network could give commands to."""
+def check_exposure(address: str, *, is_open: bool) -> None:
+    """Raises ConfigError for a node that everyone on the network could give commands to: one that is open,
+    and listens on more than loopback."""
     from .errors import ConfigError
 
+    if not is_open:
+        return
     host = address.rpartition(":")[0].strip("[]")
     addresses = {info[4][0] for info in socket.getaddrinfo(host, 0, type=socket.SOCK_STREAM)}
-    if insecure or all(ipaddress.ip_address(found).is_loopback for found in addresses):
+    if all(ipaddress.ip_address(found).is_loopback for found in addresses):
         return
     raise ConfigError(
-        f"{address} is not a loopback address: whoever can reach it could run commands on this"
-        " machine. Use a private network and say --insecure if that is what you want"
+        f"{address} is not a loopback address, and there is no cluster key: whoever can reach it could run"
+        " commands on this machine. Make a key with `s4 keygen` and copy it to all machines, or say"
+        " --insecure if the network is yours alone"
     )
 
 

@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from .client import Client
-from .config import embedded_conf, load_config
-from .embedded import down, up
+from .config import Config
+from .embedded import down, embedded_config, up
 from .errors import CommandFailed, StorageError
 
 NODES = 3
@@ -83,10 +83,10 @@ def demo() -> int:
         try:
             print(f"$ s4 up --nodes {NODES}", flush=True)
             up(home, NODES)
-            conf = embedded_conf(home)
+            config = embedded_config(home)
             for step in steps(str(source)):
-                _run(step, conf)
-            table = _read_table(conf)
+                _run(step, config)
+            table = _read_table(config)
         finally:
             if home.exists():
                 down(home, purge=True)
@@ -122,26 +122,26 @@ def _sources(folder: Path) -> Iterator[Path]:
             yield Path(entry.path)
 
 
-def _run(step: Step, conf: Path) -> None:
+def _run(step: Step, config: Config) -> None:
     print(f"\n# {step.title}\n$ {shlex.join(('s4', *step.words))}", flush=True)
     started_at = time.monotonic()
-    done = subprocess.run(_command(conf, *step.words), check=False)
+    done = subprocess.run(_command(config, *step.words), check=False)
     seconds = time.monotonic() - started_at
     if done.returncode:
         raise CommandFailed(f"the step ended with status {done.returncode}")
-    with Client(load_config(str(conf))) as client:
+    with Client(config) as client:
         sizes = [size for _, size, _ in client.list_keys(step.output, recursive=True)]
     print(f"  {len(sizes)} keys, {sum(sizes) / 1e3:.1f} kB, {seconds:.2f} s", flush=True)
 
 
-def _command(conf: Path, *words: str) -> list[str]:
-    return [sys.executable, "-m", "s4zmq.cli", "-c", str(conf), *words]
+def _command(config: Config, *words: str) -> list[str]:
+    return [sys.executable, "-m", "s4zmq.cli", *config.words, *words]
 
 
-def _read_table(conf: Path) -> Counter[str]:
+def _read_table(config: Config) -> Counter[str]:
     words = ("eval", "s4://demo/table/result", "cat")
     print(f"\n# read it where it lies\n$ {shlex.join(('s4', *words))}", flush=True)
-    done = subprocess.run(_command(conf, *words), stdout=subprocess.PIPE, text=True, check=False)
+    done = subprocess.run(_command(config, *words), stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode:
         raise CommandFailed(f"the step ended with status {done.returncode}")
     rows = (line.split() for line in done.stdout.splitlines())

@@ -1,6 +1,7 @@
 """The cluster on one machine: nodes as background processes, their conf, data and logs in one folder.
 
     HOME/s4.conf        one line a node; every later `s4` finds it
+    HOME/s4.key         the cluster key, beside it
     HOME/node-PORT/     data, log and pid of one node
 
 `up` and `down` may be repeated. A pid file alone proves nothing (numbers are used again), so a
@@ -22,7 +23,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from .client import Client
-from .config import Config, embedded_conf, load_config
+from .clusterkey import write_key
+from .config import Config, embedded_conf, key_beside, load_config
 from .errors import ConfigError, NodeUnreachable, StorageError, map_errors
 
 NODES = 3
@@ -32,17 +34,20 @@ _STOP_S = 12.0
 _POLL_S = 0.05
 
 
-def up(home: Path, nodes: int, program: Sequence[str] = _NODE) -> str:
+def up(home: Path, nodes: int, program: Sequence[str] = _NODE, *, with_key: bool = True) -> str:
     """Start what does not run yet and wait until all are healthy; what to tell the user.
 
-    `nodes` 0: as many as there are, else NODES. `program` takes the words of s4-node.
+    `nodes` 0: as many as there are, else NODES. `program` takes the words of s4-node. `with_key` False:
+    one to compare with, neither encrypted nor authenticated.
     """
     conf = embedded_conf(home)
     with map_errors({OSError: StorageError}, f"can not use {home}"):
         home.mkdir(parents=True, exist_ok=True)
         if not conf.exists():
             conf.write_text("".join(f"127.0.0.1:{port}\n" for port in free_ports(nodes or NODES)))
-    config = load_config(str(conf))
+    if with_key and not _key(home).exists() and not any(_running_pid(folder) for folder in _folders(home)):
+        write_key(str(_key(home)))
+    config = embedded_config(home)
     if nodes not in (0, len(config.roster.nodes)):
         raise ConfigError(
             f"a cluster of {len(config.roster.nodes)} nodes is in {home}: keys are placed by their"
@@ -50,24 +55,28 @@ def up(home: Path, nodes: int, program: Sequence[str] = _NODE) -> str:
         )
     for node in config.roster.nodes:
         if not _running_pid(_folder(home, node)):
-            _start(home, node, conf, program)
+            _start(home, node, config, program)
     wait_until_healthy(home, config)
     return f"{len(config.roster.nodes)} nodes are healthy; data, logs and {conf.name} are in {home}"
 
 
 def down(home: Path, *, purge: bool) -> str:
     """Stop all nodes, and with `purge` delete everything; what to tell the user."""
-    conf = embedded_conf(home)
-    folders = [path for path in home.glob("node-*") if path.is_dir()]
+    folders = _folders(home)
     pids = [pid for pid in map(_running_pid, folders) if pid]
     stop(pids)
     if purge:
-        for path in (*folders, conf):
+        for path in (*folders, embedded_conf(home), _key(home)):
             with map_errors({OSError: StorageError}, f"can not delete {path}"):
                 shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
         with suppress(OSError):
             home.rmdir()  # only if nothing else is in it
     return f"{len(pids)} nodes stopped" + (f"; {home} is purged" if purge else "")
+
+
+def embedded_config(home: Path) -> Config:
+    """The cluster in `home`, whatever keys the environment names. Raises ConfigError."""
+    return load_config(str(embedded_conf(home)), str(_key(home)) if _key(home).exists() else "")
 
 
 def wait_until_healthy(home: Path, config: Config) -> None:
@@ -114,13 +123,21 @@ def free_ports(count: int) -> list[int]:
     raise ConfigError("no free ports on this machine")
 
 
+def _key(home: Path) -> Path:
+    return Path(key_beside(str(embedded_conf(home))))
+
+
+def _folders(home: Path) -> list[Path]:
+    return [path for path in home.glob("node-*") if path.is_dir()]
+
+
 def _folder(home: Path, node: str) -> Path:
     return home / f"node-{node.rpartition(':')[2]}"
 
 
-def _start(home: Path, node: str, conf: Path, program: Sequence[str]) -> None:
+def _start(home: Path, node: str, config: Config, program: Sequence[str]) -> None:
     folder = _folder(home, node)
-    words = ("--conf", conf, "--port", node.rpartition(":")[2], "--data", folder / "data")
+    words = (*config.words, "--port", node.rpartition(":")[2], "--data", folder / "data")
     with map_errors({OSError: StorageError}, f"can not start a node in {folder}"):
         folder.mkdir(exist_ok=True)
         with open(folder / "log", "ab") as log:

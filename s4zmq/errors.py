@@ -73,6 +73,12 @@ class WrongVersion(RequestError):
     code = "E_VERSION"
 
 
+class AccessDenied(RequestError):
+    """The other side has another cluster key, or only one side has one; or it is no node at all."""
+
+    code = "E_ACCESS"
+
+
 class ProtocolError(RequestError):
     """A message that is malformed, over a limit, or out of order."""
 

@@ -178,6 +178,9 @@ link, not a hung process."""
 HANDSHAKE_TIMEOUT_MS = 5000
 """A connection that has not introduced itself by then is ended."""
 
+HANDSHAKE_PATIENCE_S = 0.2
+"""A node that owes an answer and says nothing for so long is looked at: it may refuse our key."""
+
 SILENT_CONNECTION_S = 10.0
 """A connection to a node on which nothing arrives for so long is ended; heartbeats count."""
 

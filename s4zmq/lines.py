@@ -12,13 +12,23 @@ import os
 import time
 from collections.abc import Callable
 from math import inf
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import zmq
 
 from . import codec, sockets
 from .errors import NodeUnreachable
-from .limits import FULL_LIMIT_S, FULL_PAUSE_S, REQUEST_WINDOW, SILENCE_LIMIT_S, TICK_S
+from .limits import (
+    FULL_LIMIT_S,
+    FULL_PAUSE_S,
+    HANDSHAKE_PATIENCE_S,
+    REQUEST_WINDOW,
+    SILENCE_LIMIT_S,
+    TICK_S,
+)
+
+if TYPE_CHECKING:
+    from .handshakes import Handshake
 
 Body = codec.Body
 OnReply = Callable[[Any, Body], None]
@@ -61,7 +71,12 @@ class Line:
         self.ping_id = 0
         """Id of the ping that is not answered yet, or 0."""
         self.pinged_at = 0.0
+        """When it went out; before the first one, when the first of what waits was asked."""
         self.boot = b""
+        self.was_heard = False
+        """Whether the node has said anything on this connection."""
+        self.handshake: Handshake | None = None
+        """A second connection that is watched while the node says nothing."""
 
     def refuse(self, id: int, now: float) -> bool:
         """The node was full: whether the request is to go out again, after a pause."""
@@ -82,6 +97,11 @@ class Line:
         if found:  # a pong on its way does not know of them
             self.ping_id, self.pinged_at = 0, now
         return found
+
+    def is_mute(self, now: float) -> bool:
+        """Whether it is time to see if the node refuses us."""
+        is_owing = bool(self.pending) and (bool(self.ping_id) or not self.was_heard)
+        return is_owing and now - self.pinged_at > HANDSHAKE_PATIENCE_S
 
     def is_out(self, id: int) -> bool:
         """Whether the node should know of the request."""
@@ -128,7 +148,7 @@ class DataLine:
     def close(self) -> None:
         """After this the line is lost."""
         self.lost_at = time.monotonic()
-        sockets.close_data(self.socket, self.monitor)
+        sockets.close_watched(self.socket, self.monitor)
 
     def recheck(self, is_writable: bool) -> None:
         """After a poll: a line that never connected is tried again, so that its deadline shows."""

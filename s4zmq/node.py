@@ -5,6 +5,7 @@
     inbox           PULL: chunks to disk
     shuffle         DEALER and PUSH to the peers
     job threads     wait for commands; evals and verifies have one each
+    gatekeeper      admits connections of holders of the cluster key
 
 No handler in this thread touches the disk, so a ping is answered while a disk hangs. Other threads
 reply through a mailbox. What a client started is registered under its session and ends with it.
@@ -23,12 +24,14 @@ import zmq
 
 from . import codec, sockets, wire
 from .caller import Caller, Letter
+from .clusterkey import ClusterKey
 from .codec import Body, failure_of
 from .courier import Courier
 from .door import Door
 from .errors import Cancelled, InternalError, NodeBusy, ProtocolError, S4Error, WrongRoster
 from .evals import Evals
 from .fates import Fates, Resolver
+from .gatekeeper import Gatekeeper
 from .inbox import Inbox
 from .indoubt import InDoubt
 from .jobs import Jobs
@@ -78,6 +81,9 @@ class NodeOptions(NamedTuple):
 
     disk_threads: int
 
+    key: ClusterKey | None = None
+    """None: whoever reaches a port is heard."""
+
 
 class Node:
     """One node of a cluster. `run` serves until `drain` was called."""
@@ -95,7 +101,10 @@ class Node:
         self.boot = os.urandom(8)
         self.address = options.address
         self._roster_digest = roster.digest
-        self._context = sockets.new_context()
+        self._context = sockets.Context(options.key)
+        self._gatekeeper = Gatekeeper(self._context) if options.key else None
+        if self._gatekeeper:
+            self._gatekeeper.start()  # before any socket is bound
         self._drain_until = 0.0
         self._next_tick = 0.0
         self._has_worked = False
@@ -361,6 +370,8 @@ class Node:
         self._reception.socket.close(linger=500)
         self._in_doubt.close()
         self._registry.sweep_orphans()
+        if self._gatekeeper:
+            self._gatekeeper.stop()
         self._context.term()
 
 

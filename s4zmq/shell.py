@@ -14,7 +14,6 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import NamedTuple
 
 from .commandtext import check_command
@@ -96,7 +95,8 @@ class Switch:
 class Shell:
     """Starts commands on behalf of one node."""
 
-    def __init__(self, registry: Registry, conf_path: Path, key_path: Path | None = None) -> None:
+    def __init__(self, registry: Registry, conf_path: str, key_path: str) -> None:
+        """`key_path` is "" where there is no cluster key."""
         self.registry = registry
         self.environment: Mapping[str, str] = base_environment(os.environ, conf_path, key_path)
         """What every command sees; `filename` and its like come on top."""
@@ -185,7 +185,7 @@ def status_of(ended: subprocess.Popen[bytes]) -> int:
     return code if code >= 0 else 128 - code
 
 
-def base_environment(environ: Mapping[str, str], conf_path: Path, key_path: Path | None) -> dict[str, str]:
+def base_environment(environ: Mapping[str, str], conf_path: str, key_path: str) -> dict[str, str]:
     """The variables that every command sees. Nothing else of the node's own reaches a command."""
     scripts = os.path.dirname(sys.executable)  # where `s4` is installed
     path = ":".join((environ.get("PATH") or _SAFE_PATH, scripts))
@@ -194,9 +194,8 @@ def base_environment(environ: Mapping[str, str], conf_path: Path, key_path: Path
         "HOME": environ.get("HOME", "/"),
         "LANG": environ.get("LANG", "C.UTF-8"),
         "LC_ALL": "C",
-        "S4_CONF_PATH": str(conf_path),
+        "S4_CONF_PATH": conf_path,
+        "S4_KEY_PATH": key_path,
     }
-    if key_path:
-        variables["S4_KEY_PATH"] = str(key_path)
     variables.update({name: value for name, value in environ.items() if name.startswith("AWS_")})
     return variables

@@ -12,17 +12,24 @@ Facts behind the options, measured on loopback:
   anybody may do that, sends none (`door` ends what is silent), and whoever dials has a queue without
   an end: what arrives there is what it has asked for.
 - Sends below 64 KiB copy anyway, so only chunks go out with copy=False.
+- With CURVE and without a handler for ZAP, libzmq admits everybody who knows the public half of the key.
+  ZAP_ENFORCE_DOMAIN turns that round: without the handler (`gatekeeper`) nobody is admitted.
+- After some failures of a handshake ZeroMQ dials again, after others (a ZAP denial, a port that speaks
+  something else) it does not, and says nothing: only a monitor tells (`handshakes`).
 A socket is used by the one thread that made it.
 """
 
 from __future__ import annotations
 
 import os
+import sys
 import time
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import zmq
 
+from .errors import ConfigError
 from .limits import (
     CONNECT_TIMEOUT_MS,
     CONTROL_HWM,
@@ -35,17 +42,69 @@ from .limits import (
     LISTEN_BACKLOG,
 )
 
+if TYPE_CHECKING:
+    from .clusterkey import ClusterKey
+
 _INSIDE = "inproc://control"
+_GATE = "inproc://zeromq.zap.01"
+_ZAP_DOMAIN = b"s4"
 _BIND_ANEW_S = 5.0
 
+_HANDSHAKE_EVENTS = (
+    zmq.EVENT_CONNECTED
+    | zmq.EVENT_CONNECT_RETRIED
+    | zmq.EVENT_DISCONNECTED
+    | zmq.EVENT_HANDSHAKE_SUCCEEDED
+    | zmq.EVENT_HANDSHAKE_FAILED_AUTH
+    | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
+)
+
 if TYPE_CHECKING:
-    Context = zmq.Context[zmq.Socket[bytes]]
     Socket = zmq.Socket[bytes]
 
 
-def new_context() -> Context:
-    """One per process that dials or binds; made after any fork."""
-    return zmq.Context()
+class Context:
+    """What a process that dials or binds makes its sockets with; made after any fork.
+
+    With a cluster key every socket is encrypted by CURVE, and authenticates both ends: who dials goes on
+    only if the other end has the key, and who is dialled admits only who has it (`gatekeeper`).
+    """
+
+    def __init__(self, key: ClusterKey | None = None) -> None:
+        self._zmq: zmq.Context[Socket] = zmq.Context()
+        self.pair = None if key is None else _curve_pair(key)
+        """(public, secret) halves in Z85, or None where sockets are neither encrypted nor authenticated."""
+
+    def socket(self, kind: int) -> Socket:
+        """A bare one: the functions of this room configure it."""
+        return self._zmq.socket(kind)
+
+    def term(self) -> None:
+        """Wait until all sockets are closed and what they had to send is sent."""
+        self._zmq.term()
+
+    def close(self) -> None:
+        """Close all sockets at once."""
+        self._zmq.destroy(linger=0)
+
+
+def _curve_pair(key: ClusterKey) -> tuple[bytes, bytes]:
+    """Raises ConfigError where this libzmq can not encrypt."""
+    if not zmq.has("curve"):
+        raise ConfigError(f"libzmq {zmq.zmq_version()} here is built without CURVE, which a key needs")
+    from zmq.utils import z85  # without a key nobody needs it
+
+    secret = z85.encode(key.secret)
+    return zmq.curve_public(secret), secret
+
+
+def bind_gate(context: Context) -> Socket:
+    """The REP at which libzmq asks, for every connection to a bound socket of this context, whether it is
+    admitted (ZAP, RFC 27 of ZeroMQ)."""
+    socket = context.socket(zmq.REP)
+    socket.setsockopt(zmq.LINGER, 0)
+    _bind(socket, _GATE)
+    return socket
 
 
 def bind_control(context: Context, address: str) -> Socket:
@@ -113,6 +172,24 @@ def dial_data(context: Context, address: str) -> tuple[Socket, Socket]:
     return socket, monitor
 
 
+def dial_watched(context: Context, address: str) -> tuple[Socket, Socket]:
+    """A DEALER to one node that only shows, by its monitor, how the handshake ends."""
+    socket = _dialling_socket(context, zmq.DEALER, CONTROL_MAX_BYTES, CONTROL_HWM)
+    monitor = socket.get_monitor_socket(_HANDSHAKE_EVENTS)
+    socket.connect(_endpoint(address))
+    return socket, monitor
+
+
+def read_events(monitor: Socket) -> Iterator[int]:
+    """The events that a monitor has now."""
+    while True:
+        try:
+            frames = monitor.recv_multipart(zmq.NOBLOCK)
+        except zmq.Again:
+            return
+        yield int.from_bytes(frames[0][:2], sys.byteorder)
+
+
 def receive(socket: Socket) -> list[zmq.Frame]:
     """One message that is there, in frames that are not copied. Raises zmq.Again where there is none.
 
@@ -127,8 +204,8 @@ def receive(socket: Socket) -> list[zmq.Frame]:
     return frames
 
 
-def close_data(socket: Socket, monitor: Socket) -> None:
-    """Close a PUSH and its monitor; either left open would keep the context from ending."""
+def close_watched(socket: Socket, monitor: Socket) -> None:
+    """Close a socket and its monitor; either left open would keep the context from ending."""
     socket.disable_monitor()
     monitor.close(linger=0)
     socket.close()
@@ -148,6 +225,11 @@ def _bound_socket(context: Context, kind: int, max_bytes: int, hwm: int) -> Sock
     socket.setsockopt(zmq.RCVHWM, hwm)
     socket.setsockopt(zmq.BACKLOG, LISTEN_BACKLOG)
     socket.setsockopt(zmq.HANDSHAKE_IVL, HANDSHAKE_TIMEOUT_MS)
+    if context.pair:
+        socket.setsockopt(zmq.CURVE_SERVER, 1)
+        socket.setsockopt(zmq.CURVE_SECRETKEY, context.pair[1])
+        socket.setsockopt(zmq.ZAP_DOMAIN, _ZAP_DOMAIN)
+        socket.setsockopt(zmq.ZAP_ENFORCE_DOMAIN, 1)
     return socket
 
 
@@ -160,6 +242,11 @@ def _dialling_socket(context: Context, kind: int, max_bytes: int, hwm: int) -> S
     socket.setsockopt(zmq.CONNECT_TIMEOUT, CONNECT_TIMEOUT_MS)
     socket.setsockopt(zmq.RECONNECT_IVL, 50)
     socket.setsockopt(zmq.RECONNECT_IVL_MAX, 500)
+    if context.pair:
+        public, secret = context.pair
+        socket.setsockopt(zmq.CURVE_SERVERKEY, public)
+        socket.setsockopt(zmq.CURVE_PUBLICKEY, public)
+        socket.setsockopt(zmq.CURVE_SECRETKEY, secret)
     return socket
 
 

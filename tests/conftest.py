@@ -18,33 +18,48 @@ def pytest_configure() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Clusters have a cluster key. The tests of what users do run on a cluster without one too; a module
+    that plays a stranger, who would not be heard at all, says HAS_KEY = (False,)."""
+    if "has_key" in metafunc.fixturenames:
+        both = (True, False) if f"{__package__}.cluster." in metafunc.module.__name__ else (True,)
+        modes = getattr(metafunc.module, "HAS_KEY", both)
+        metafunc.parametrize("has_key", modes, ids=["key" if mode else "keyless" for mode in modes])
+
+
 @pytest.fixture(scope="session")
-def _shared_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    cluster = Cluster(tmp_path_factory.mktemp("shared"))
-    try:
-        cluster.start()
-        yield cluster
-    finally:
+def _shared_clusters(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[bool], Cluster]]:
+    made: dict[bool, Cluster] = {}
+
+    def shared(has_key: bool) -> Cluster:
+        if has_key not in made:
+            made[has_key] = Cluster(tmp_path_factory.mktemp("shared"), has_key=has_key)
+            made[has_key].start()
+        return made[has_key]
+
+    yield shared
+    for cluster in made.values():
         cluster.stop()
 
 
 @pytest.fixture
-def cluster(_shared_cluster: Cluster) -> Iterator[Cluster]:
-    """Three healthy nodes without keys. A test must leave them running; nothing may be left over."""
-    yield _shared_cluster
-    _shared_cluster.assert_no_leftovers()
-    _shared_cluster.remove_all_keys()
+def cluster(_shared_clusters: Callable[[bool], Cluster], has_key: bool) -> Iterator[Cluster]:
+    """Three healthy nodes that hold no keys. A test must leave them running; nothing may be left over."""
+    shared = _shared_clusters(has_key)
+    yield shared
+    shared.assert_no_leftovers()
+    shared.remove_all_keys()
 
 
 @pytest.fixture
-def new_cluster(tmp_path: Path) -> Iterator[Callable[..., Cluster]]:
+def new_cluster(tmp_path: Path, has_key: bool) -> Iterator[Callable[..., Cluster]]:
     """Makes clusters that the test may break: `new_cluster(nodes=2)`. They are stopped at the end."""
     made: list[Cluster] = []
 
     def make(nodes: int = 3, options: tuple[str, ...] = ()) -> Cluster:
         folder = tmp_path / f"cluster-{len(made)}"
         folder.mkdir()
-        cluster = Cluster(folder, nodes, options)
+        cluster = Cluster(folder, nodes, options, has_key=has_key)
         made.append(cluster)
         cluster.start()
         return cluster

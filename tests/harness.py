@@ -15,11 +15,14 @@ from pathlib import Path
 import psutil
 
 from s4zmq.client import Client
+from s4zmq.clusterkey import write_key
 from s4zmq.config import Config, load_config
 from s4zmq.errors import S4Error
 
 BIN = Path(sys.executable).parent
 START_S = 30.0
+_DIES_WITH_US = ("setpriv", "--pdeathsig", "KILL", "--")
+"""A test run that is killed can not stop its nodes; they end with the process that started them."""
 LEFTOVERS_S = 12.0
 
 
@@ -57,7 +60,7 @@ class Node:
         self.port = int(address.rpartition(":")[2])
         self.folder = cluster.folder / f"node-{address.replace(':', '-')}"
         self.data = self.folder / "data"
-        self._conf = cluster.conf
+        self._find = ("--conf", str(cluster.conf), "--key", cluster.key_path)
         self._options = list(options)
         self._inside = list(inside)
         self._process: subprocess.Popen[bytes] | None = None
@@ -65,10 +68,10 @@ class Node:
 
     def start(self, stop_at: str = "") -> None:
         """Start it; with `stop_at` it stops itself at that point, see `s4zmq.points`."""
-        argv = [str(BIN / "s4-node"), "--conf", str(self._conf), "--port", str(self.port)]
+        argv = [str(BIN / "s4-node"), *self._find, "--port", str(self.port)]
         with open(self.folder / "log", "ab") as log:
             self._process = subprocess.Popen(
-                [*self._inside, *argv, "--data", str(self.data), *self._options],
+                [*_DIES_WITH_US, *self._inside, *argv, "--data", str(self.data), *self._options],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -134,15 +137,21 @@ class Node:
 class Cluster:
     """Some nodes, their conf file, and the command line that speaks to them."""
 
-    def __init__(self, folder: Path, nodes: int = 3, options: Sequence[str] = ()) -> None:
+    def __init__(
+        self, folder: Path, nodes: int = 3, options: Sequence[str] = (), *, has_key: bool = True
+    ) -> None:
         self.folder = folder
         self.conf = folder / "s4.conf"
+        self.key_path = str(folder / "s4.key") if has_key else ""
+        if has_key:
+            write_key(self.key_path)
         self._ports: list[Port] = []
         self.nodes = [self.make_node(number, options) for number in range(nodes)]
         self.conf.write_text("".join(f"{node.address}\n" for node in self.nodes))
         self.environment = {
             **os.environ,
             "S4_CONF_PATH": str(self.conf),
+            "S4_KEY_PATH": self.key_path,
             "PATH": f"{BIN}:{os.environ['PATH']}",
         }
 
@@ -154,7 +163,7 @@ class Cluster:
 
     @property
     def config(self) -> Config:
-        return load_config(str(self.conf))
+        return load_config(str(self.conf), self.key_path)
 
     def start(self) -> None:
         for node in self.nodes:

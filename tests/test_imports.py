@@ -27,16 +27,17 @@ def words(text: str) -> set[str]:
 LINE = re.compile(r"^import time: +\d+ \| +\d+ \| +(\S+)$", re.M)
 
 HEALTH = words(
-    "checksum cli client codec config courier errors interrupts keys limits lines placement sockets wire"
+    "checksum cli client clusterkey codec config courier errors interrupts keys limits lines placement"
+    " sockets wire"
 )
 COPY = HEALTH | words("copying gets localfiles memory pipes printing puts streams transfer")
 ROOMS = {"health": HEALTH, "ls": HEALTH | {"printing"}, "put": COPY, "get": COPY}
 
 LIBRARIES = {
-    "health": {"zmq", "msgpack", "xxhash"},
-    "ls": {"zmq", "msgpack", "xxhash"},
-    "put": {"zmq", "msgpack", "xxhash", "mmh3"},
-    "get": {"zmq", "msgpack", "xxhash", "mmh3"},
+    "health": {"zmq", "zmq.utils.z85", "msgpack", "xxhash"},
+    "ls": {"zmq", "zmq.utils.z85", "msgpack", "xxhash"},
+    "put": {"zmq", "zmq.utils.z85", "msgpack", "xxhash", "mmh3"},
+    "get": {"zmq", "zmq.utils.z85", "msgpack", "xxhash", "mmh3"},
 }
 """What these bring along is measured in the same Python, as it differs: `zmq` alone loads subprocess on
 3.10, inspect on 3.12, and json, random and pickle on all."""

@@ -14,7 +14,8 @@ import s4zmq
 PACKAGE = Path(s4zmq.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
 ROOM_FILES = [path for path in FILES if path != PACKAGE / "__init__.py"]
-LINE_OF_TABLE = re.compile(r"^ +(\d+)  ([a-z0-9_]+(?: [a-z0-9_]+)*)$", re.M)
+LINE_OF_TABLE = re.compile(r"^ +(\d+)  ([a-z0-9_]+(?: [a-z0-9_]+|\n {8}[a-z0-9_]+)*)$", re.M)
+"""A layer that has too many rooms for a line goes on in the next, eight spaces from its start."""
 MAX_FUNCTION_LINES = 60
 MAX_FILE_LINES = 500
 

@@ -82,9 +82,10 @@ class Bench:
             client.delete_below(f"{self._bucket}/")
 
     @contextmanager
-    def elsewhere(self, nodes: int) -> Iterator[Bench]:
+    def elsewhere(self, nodes: int, *, with_key: bool = False) -> Iterator[Bench]:
         """The same run, on a throw-away cluster of so many nodes beside the first one."""
-        with throw_away(self._folder / f"home-{nodes}", nodes, self._signals, self._samples) as cluster:
+        home = self._folder / f"home-{nodes}{'-key' if with_key else ''}"
+        with throw_away(home, nodes, self._signals, self._samples, with_key=with_key) as cluster:
             other = copy.copy(self)
             other.cluster = cluster
             yield other
@@ -115,7 +116,7 @@ class Bench:
 
     def argv(self, *words: str | Path) -> list[str]:
         """The command line of `s4 WORDS`."""
-        return [*self._argv_head, "-c", str(self.config.path), *map(str, words)]
+        return [*self._argv_head, *self.config.words, *map(str, words)]
 
     def _spent(self, timed: Timed) -> Timed:
         self.client_cpu[0] = self.client_cpu[0].plus(timed.cpu)

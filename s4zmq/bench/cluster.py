@@ -16,8 +16,8 @@ from types import FrameType
 from typing import NamedTuple
 
 from ..client import Client
-from ..config import Config, embedded_conf, load_config
-from ..embedded import down, up
+from ..config import Config, load_config
+from ..embedded import down, embedded_config, up
 from ..errors import ConfigError, NodeUnreachable, NoSpace, StorageError, map_errors
 from .sampler import sampled
 
@@ -99,13 +99,16 @@ def existing(conf: str) -> Iterator[Cluster]:
 
 
 @contextmanager
-def throw_away(home: Path, nodes: int, signals: Signals, samples: Path | None) -> Iterator[Cluster]:
+def throw_away(
+    home: Path, nodes: int, signals: Signals, samples: Path | None, *, with_key: bool = False
+) -> Iterator[Cluster]:
     """New nodes in the new folder `home`, gone afterwards. With `samples`, each leaves there what
-    its functions have used of the CPU. Raises S4Error."""
+    its functions have used of the CPU. Without a key, as the figures of others are, unless `with_key`.
+    Raises S4Error."""
     signals.hold()
     try:
-        up(home, nodes, *([sampled("node", samples)] if samples else []))
-        config = load_config(str(embedded_conf(home)))
+        up(home, nodes, *([sampled("node", samples)] if samples else []), with_key=with_key)
+        config = embedded_config(home)
         signals.release()
         yield Cluster(config, home)
     finally:

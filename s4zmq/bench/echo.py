@@ -14,7 +14,7 @@ from .. import sockets
 
 def main() -> None:
     """Serve until stdin ends."""
-    context = sockets.new_context()
+    context = sockets.Context()
     router = context.socket(zmq.ROUTER)
     port = router.bind_to_random_port("tcp://127.0.0.1")
     print(port, flush=True)
@@ -23,7 +23,7 @@ def main() -> None:
     poller.register(sys.stdin.fileno(), zmq.POLLIN)
     while router in (ready := dict(poller.poll())) or not ready:
         router.send_multipart(router.recv_multipart())
-    context.destroy(linger=0)
+    context.close()
 
 
 if __name__ == "__main__":

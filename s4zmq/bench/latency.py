@@ -142,14 +142,15 @@ def _targets(bench: Bench) -> Iterator[tuple[Target, Target]]:
     with bench.commands.background(argv, is_read=True) as echo, Client(bench.config) as client:
         assert echo.stdout is not None
         address = f"127.0.0.1:{int(echo.stdout.readline())}"
-        context, courier = client.courier.context, client.courier
+        courier, bare = client.courier, sockets.Context()
         frames = codec.encode(Ping([]), 1, bench.config.roster.digest, courier.session)
-        pair = Target("node", context, node, frames), Target(_BARE, context, address, frames)
+        pair = Target("node", courier.context, node, frames), Target(_BARE, bare, address, frames)
         try:
             yield pair
         finally:
             for target in pair:
                 target.dealer.close()
+            bare.close()
 
 
 def _ping_under_load(bench: Bench) -> None:

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from . import growth, jobs, latency, memory, scale, trees, values
+from . import growth, jobs, latency, memory, scale, secrecy, trees, values
 from .bench import Scenario
 
 SCENARIOS: Sequence[Scenario] = (
     *values.SCENARIOS,
     *jobs.SCENARIOS,
     *latency.SCENARIOS,
+    *secrecy.SCENARIOS,
     *memory.SCENARIOS,
     *trees.SCENARIOS,
     *growth.SCENARIOS,

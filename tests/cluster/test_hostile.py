@@ -62,6 +62,7 @@ BAD_KEYS = [
 ]
 BAD_FOLDERS = ["", "b/", "s4://", "s4:///", "s4://../", "s4://b/../", "s4://b//", "s4://_b/", "s4://b/a b/"]
 BAD_FILES = ["", ".", "..", "../x", "/etc/passwd", "a/b", "a\0b", "x" * 256]
+HAS_KEY = (False,)
 ID = b"0123456789abcdef"
 ONE = digest_of(b"1")
 

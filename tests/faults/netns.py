@@ -147,7 +147,7 @@ class NetCluster(Cluster):
     def __init__(self, folder: Path, nodes: int = 3) -> None:
         numbers = {f"node{number}": number + 1 for number in range(nodes)}
         self.network = Network({**numbers, CLIENT: 100})
-        super().__init__(folder, nodes, ["--insecure"])
+        super().__init__(folder, nodes)
 
     def make_node(self, number: int, options: Sequence[str]) -> Node:
         place = f"node{number}"

@@ -22,6 +22,7 @@ from ..trials.flood import Trial
 from ..trials.nonsense import mutations
 from ..unit.wire_examples import EXAMPLES
 
+HAS_KEY = (False,)
 NewCluster = Callable[..., Cluster]
 FRAME = st.binary(max_size=200) | st.sampled_from([b"", codec.PRELUDE, b"s4z", b"\xc1", b"\x81\xa2op"])
 

@@ -191,7 +191,7 @@ def main() -> int:
     args = parser.parse_args()
     say("seed", args.seed)
     with tempfile.TemporaryDirectory() as folder:
-        cluster = Cluster(Path(folder), nodes=2)
+        cluster = Cluster(Path(folder), nodes=2, has_key=False)
         try:
             cluster.start()
             problems = Trial(cluster, args).run()

@@ -107,7 +107,7 @@ def main() -> int:
     """`honest CONF NODE SLICE_SECONDS`"""
     conf, node, slice_s = sys.argv[1:]
     with tempfile.TemporaryDirectory() as folder:
-        rounds = Rounds(load_config(conf), node, Path(folder))
+        rounds = Rounds(load_config(conf, ""), node, Path(folder))
         rounds.one()  # imports, and the first connection
         while not select.select([sys.stdin], [], [], 0)[0]:
             print(json.dumps(work(rounds, float(slice_s))), flush=True)

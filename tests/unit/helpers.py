@@ -138,7 +138,7 @@ class Rooms:
     ) -> None:
         self.store = store
         self.sessions = Sessions()
-        self.context = sockets.new_context()
+        self.context = sockets.Context()
         self.inbox = Inbox(self.context, "127.0.0.1", 0, self.sessions)
         self.inbox.start()
         roster = Roster(nodes)
@@ -160,7 +160,7 @@ class Rooms:
         self.resolver = Resolver(NODE, self.in_doubt, self.fates, self.staging)
         self.shuffle = Shuffle(cast(Any, None), NODE, self.resolver)
         self.registry = Registry(store.root)
-        self.shell = Shell(self.registry, store.root / "s4.conf")
+        self.shell = Shell(self.registry, str(store.root / "s4.conf"), "")
         dock = Dock(self.shuffle, self.staging, self.fates)
         self.shop = Workshop(NODE, roster, store, self.shell, dock, self.outputs, self.ledger)
 
@@ -170,7 +170,7 @@ class Rooms:
 
     def close(self) -> None:
         self.inbox.stop()
-        self.context.destroy(linger=0)
+        self.context.close()
         self.shuffle._inbox.close()
         self.in_doubt.close()
 

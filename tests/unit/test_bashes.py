@@ -29,7 +29,7 @@ class Bench:
         self.folder = folder / "command"
         self.folder.mkdir()
         self.registry = Registry(folder)
-        self.shell = Shell(self.registry, folder / "s4.conf")
+        self.shell = Shell(self.registry, str(folder / "s4.conf"), "")
         self.cancel = Switch()
         self._pools: dict[str, Bashes] = {}
 

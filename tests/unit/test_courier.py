@@ -25,7 +25,7 @@ class Bench:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.node = f"127.0.0.1:{probe.getsockname()[1]}"
-        self.context = sockets.new_context()
+        self.context = sockets.Context()
         self.router = sockets.bind_control(self.context, self.node)
         self.courier = Courier(Roster((self.node,)), self.context)
         self.replies: list[tuple[Any, bytes]] = []
@@ -68,7 +68,7 @@ class Bench:
     def close(self) -> None:
         self.courier.close()
         self.router.close(linger=0)
-        self.context.destroy(linger=0)
+        self.context.close()
 
 
 @pytest.fixture

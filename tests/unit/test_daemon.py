@@ -60,15 +60,15 @@ def test_an_address_is_local_if_this_machine_can_listen_on_it(host: str, expecte
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:7000", "localhost:7000", "[::1]:7000", "127.9.9.9:7000"])
-def test_loopback_needs_no_word(address: str) -> None:
-    check_exposure(address, insecure=False)
+def test_loopback_needs_neither_a_key_nor_a_word(address: str) -> None:
+    check_exposure(address, is_open=True)
 
 
 @pytest.mark.parametrize("address", ["0.0.0.0:7000", "192.0.2.1:7000", "[::]:7000"])
-def test_any_other_address_needs_the_word_insecure(address: str) -> None:
-    with pytest.raises(ConfigError, match="--insecure"):
-        check_exposure(address, insecure=False)
-    check_exposure(address, insecure=True)
+def test_any_other_address_needs_a_key_or_the_word_insecure(address: str) -> None:
+    with pytest.raises(ConfigError, match=r"`s4 keygen`.*--insecure"):
+        check_exposure(address, is_open=True)
+    check_exposure(address, is_open=False)
 
 
 def test_nodes_of_one_machine_share_its_cores() -> None:

@@ -49,7 +49,7 @@ class Bench:
     """An inbox that runs, and a PUSH to it."""
 
     def __init__(self) -> None:
-        self.context = sockets.new_context()
+        self.context = sockets.Context()
         self.sessions = Sessions()
         self.letters = Letters()
         self.inbox = Inbox(self.context, "127.0.0.1", 0, self.sessions)
@@ -75,8 +75,8 @@ class Bench:
 
     def close(self) -> None:
         self.inbox.stop()
-        sockets.close_data(self.push, self._monitor)
-        self.context.destroy(linger=0)
+        sockets.close_watched(self.push, self._monitor)
+        self.context.close()
 
 
 @pytest.fixture

@@ -29,7 +29,7 @@ from s4zmq.shell import Command, Shell, Switch
 folder = Path(sys.argv[1])
 become_subreaper()
 registry = Registry(folder)
-shell = Shell(registry, folder / "conf")
+shell = Shell(registry, str(folder / "conf"), "")
 null = os.open(os.devnull, os.O_RDWR)
 cancel = Switch()
 

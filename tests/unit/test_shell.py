@@ -36,7 +36,7 @@ class Bench:
         self.folder = folder / "command"
         self.folder.mkdir()
         self.registry = Registry(folder)
-        self.shell = Shell(self.registry, folder / "s4.conf", folder / "s4.key")
+        self.shell = Shell(self.registry, str(folder / "s4.conf"), str(folder / "s4.key"))
         self.stdin = os.open(folder / "stdin", os.O_RDWR | os.O_CREAT)
         self.stdout = os.open(folder / "stdout", os.O_RDWR | os.O_CREAT)
         self.cancel = Switch()
@@ -157,7 +157,7 @@ def test_a_command_sees_these_variables_and_no_others(
     monkeypatch.setenv("AWS_REGION", "eu-north-1")
     monkeypatch.setenv("HOME", "/home/node")
     monkeypatch.setenv("LANG", "de_DE.UTF-8")
-    bench.shell = Shell(bench.registry, tmp_path / "s4.conf", tmp_path / "s4.key")
+    bench.shell = Shell(bench.registry, str(tmp_path / "s4.conf"), str(tmp_path / "s4.key"))
     bench.run("exec env -0")
     seen = dict(item.split("=", 1) for item in bench.output.split("\0") if item)
     assert seen.pop(MARKER)
@@ -177,13 +177,13 @@ def test_a_command_sees_these_variables_and_no_others(
     assert seen["AWS_REGION"] == "eu-north-1"
 
 
-def test_a_node_without_a_key_names_none() -> None:
-    assert "S4_KEY_PATH" not in base_environment({}, Path("/conf"), None)
+def test_a_node_without_a_key_has_its_commands_look_for_none() -> None:
+    assert base_environment({}, "/conf", "")["S4_KEY_PATH"] == ""
 
 
 def test_the_path_is_sane_even_if_the_node_has_none() -> None:
     for environ in ({}, {"PATH": ""}, {"PATH": "/usr/bin:/bin"}):
-        folders = base_environment(environ, Path("/conf"), None)["PATH"].split(":")
+        folders = base_environment(environ, "/conf", "")["PATH"].split(":")
         assert {"/usr/bin", "/bin", os.path.dirname(sys.executable)} <= set(folders)
         assert all(os.path.isabs(folder) for folder in folders)
 

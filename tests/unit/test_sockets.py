@@ -16,7 +16,7 @@ class Bench:
     """One context, and every socket that a test makes; all are closed at its end."""
 
     def __init__(self) -> None:
-        self._context = sockets.new_context()
+        self._context = sockets.Context()
         self._made: list[sockets.Socket] = []
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
@@ -43,7 +43,7 @@ class Bench:
     def close(self) -> None:
         for made in self._made:
             made.close(linger=0)
-        self._context.destroy(linger=0)
+        self._context.close()
 
 
 @pytest.fixture
@@ -106,15 +106,15 @@ def test_the_end_of_a_data_connection_is_told(bench: Bench) -> None:
     assert not monitor.poll(0)
     pull.close()
     assert monitor.poll(5000)
-    sockets.close_data(push, monitor)
+    sockets.close_watched(push, monitor)
 
 
 def test_a_port_that_is_taken_is_an_error(bench: Bench) -> None:
     bench.bind_control()
-    context = zmq.Context()
+    context = sockets.Context()
     with pytest.raises(zmq.ZMQError, match="in use") as caught:
         sockets.bind_control(context, bench.address)
-    context.destroy(linger=0)
+    context.close()
     del caught
 
 
