@@ -6,7 +6,7 @@ set -euo pipefail
 
 package=$(realpath -- "${1:?provision.sh needs a wheel, an sdist or the folder of the source}")
 here=$(dirname -- "$(realpath -- "$0")")
-export DEBIAN_FRONTEND=noninteractive
+export DEBIAN_FRONTEND=noninteractive PIP_NO_CACHE_DIR=1
 
 programs() { # bash, coreutils and their like are there; these are what the node and its commands call
     apt-get update -qq

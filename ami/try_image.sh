@@ -23,6 +23,7 @@ root=$work/root
 say() { printf '== %s s: %s\n' "$SECONDS" "$*"; }
 
 prepare() { # what provision.sh needs, in one folder
+    rm -rf -- "$work/in" "$root"
     mkdir -p "$work/in/wheels"
     python3 -m pip wheel -q -w "$work/in/wheels" "$here/.."
     cp -r "$here" "$work/in/ami"
@@ -33,14 +34,15 @@ provision() { # twice: the second time must change nothing
 #!/bin/bash
 set -euo pipefail
 export PIP_NO_INDEX=1 PIP_FIND_LINKS=/tmp/in/wheels
-for _ in 1 2; do
+for n in 1 2; do
     bash /tmp/in/ami/provision.sh /tmp/in/wheels/s4zmq-*.whl
-    find /etc /opt/s4/libexec -type f -exec sha256sum {} + | sort > "/tmp/state-$((++n))"
+    find /etc /opt/s4/libexec -type f -exec sha256sum {} + | sort > "/tmp/state-$n"
 done
 diff /tmp/state-1 /tmp/state-2
 bash /tmp/in/ami/forget.sh
 rm -rf /tmp/in /tmp/state-*
 END
+    # shellcheck disable=SC2016 # $1 is for the hooks
     mmdebstrap --quiet --variant=apt --include=linux-image-cloud-amd64,systemd-sysv,dbus,udev,kmod \
         --customize-hook="copy-in '$work/in' /tmp" \
         --customize-hook="upload '$work/provision' /tmp/provision" \

@@ -18,8 +18,9 @@
     removal     everything of a cluster goes
     overview    what there is
     launch      everything of a cluster is made, or nothing stays
+    entering    ways into one that runs
+    commands    `s4 cluster`: words to calls, what is asked and said
 
 Everything carries the cluster's tags from the call that makes it, and nothing without them is touched: so
-whatever a launch that failed has made is found again, at whichever instant it failed. What the command line
-prints and asks is not here.
+whatever a launch that failed has made is found again, at whichever instant it failed.
 """

@@ -1,9 +1,9 @@
 """What this machine keeps of a cluster on EC2: `$S4_HOME/clusters/NAME.conf` and its like.
 
-    NAME.conf         the nodes; a comment tells the region
-    NAME.key          the cluster's key, mode 0600
-    NAME.ssh          the private SSH key that was made for the cluster, mode 0600, and NAME.ssh.pub
-    NAME.known_hosts  the machines' SSH host keys
+NAME.conf         the nodes; a comment tells the region
+NAME.key          the cluster's key, mode 0600
+NAME.ssh          the private SSH key that was made for the cluster, mode 0600, and NAME.ssh.pub
+NAME.known_hosts  the machines' SSH host keys
 """
 
 from __future__ import annotations
@@ -39,14 +39,7 @@ class Files:
 
     def region(self) -> str | None:
         """Where the cluster was when its conf was written."""
-        try:
-            found = _HEAD.match(self.conf.read_text())
-        except (OSError, UnicodeDecodeError):
-            return None
-        return found[2] if found and found[1] == self.name else None
-
-    def write_conf(self, cluster: Cluster, nodes: Iterable[str]) -> None:
-        write_conf(self.conf, cluster, nodes)
+        return region_of(self.conf, self.name)
 
     def write_known_hosts(self, host_keys: dict[str, list[str]]) -> None:
         """`host_keys`: for each instance lines of `TYPE KEY`."""
@@ -66,6 +59,15 @@ class Files:
             except OSError:
                 break
         return count
+
+
+def region_of(conf: Path, name: str) -> str | None:
+    """The region of the cluster `name` whose conf file that is; None where it is another's, or missing."""
+    try:
+        found = _HEAD.match(conf.read_text())
+    except (OSError, UnicodeDecodeError):
+        return None
+    return found[2] if found and found[1] == name else None
 
 
 def write_conf(path: Path, cluster: Cluster, nodes: Iterable[str]) -> None:

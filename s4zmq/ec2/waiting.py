@@ -15,8 +15,8 @@ Found = TypeVar("Found")
 def look_until(look: Callable[[], Found | None], *, limit_s: float, pause_s: float) -> Found | None:
     """The first thing that `look` finds; None after `limit_s` in vain. Looks once at least."""
     until = time.monotonic() + limit_s
-    while (found := look()) is None and time.monotonic() < until:
-        time.sleep(pause_s)
+    while (found := look()) is None and (left := until - time.monotonic()) > 0:
+        time.sleep(min(pause_s, left))
     return found
 
 
