@@ -63,11 +63,11 @@ equip() { # a cluster of one node, and a unit that looks at it from inside
 [Service]
 Type=oneshot
 ExecStart=/opt/s4/try_inside
-StandardOutput=tty
-StandardError=tty
-TTYPath=/dev/ttyS0
+StandardOutput=journal+console
+StandardError=journal+console
 ExecStopPost=systemctl poweroff --no-block
 END
+    ln -sfn /dev/null "$root/etc/systemd/system/serial-getty@ttyS0.service" # the console is the report's
     mkdir -p "$root/etc/systemd/system/multi-user.target.wants"
     ln -sfn ../s4-try.service "$root/etc/systemd/system/multi-user.target.wants/s4-try.service"
 }

@@ -27,7 +27,7 @@ from .waiting import Changes, Found, Tell, look_until
 log = logging.getLogger(__name__)
 
 _LIMIT_S = 600.0
-_PAUSE_S = 2.0
+_PAUSE_S = 1.0
 
 
 class Place(NamedTuple):

@@ -47,7 +47,7 @@ def find_image(account: Account, given: str | None) -> Image:
             f"no image {wanted} is in this account in {account.region}: build one (ami/README.md says"
             " how), or name another with --ami"
         )
-    return _image(max(found, key=lambda image: str(image.get("CreationDate"))))
+    return _image(max(found, key=lambda image: (image.get("CreationDate") or "", image.get("Name") or "")))
 
 
 def _image(found: Any) -> Image:

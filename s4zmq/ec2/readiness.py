@@ -19,7 +19,7 @@ from .waiting import Changes, Tell, look_until
 
 _HOSTS_LIMIT_S = 420.0
 _HEALTH_LIMIT_S = 420.0
-_PAUSE_S = 2.0
+_PAUSE_S = 1.0
 _SSH_LIMIT_S = 45.0
 
 

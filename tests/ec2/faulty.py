@@ -20,8 +20,9 @@ _HOP_BY_HOP = {"connection", "transfer-encoding", "content-length", "content-enc
 class FaultyCloud:
     """Passes on all but `action`, which fails with `code`. A context; `url` is its endpoint."""
 
-    def __init__(self, endpoint: str, action: str, code: str) -> None:
-        self.refused = 0
+    def __init__(self, endpoint: str) -> None:
+        self.action = self.code = ""
+        self.refused: list[str] = []
         faulty = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -29,9 +30,11 @@ class FaultyCloud:
                 body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
                 target = self.headers.get("X-Amz-Target", "").rpartition(".")[2]
                 asked = target or parse_qs(body.decode()).get("Action", [""])[0]
-                if asked == action:
-                    faulty.refused += 1
-                    answer = (_JSON if target else _XML).format(code=code, text="this was made to fail")
+                if asked == faulty.action:
+                    faulty.refused.append(asked)
+                    answer = (_JSON if target else _XML).format(
+                        code=faulty.code, text="this was made to fail"
+                    )
                     self._answer(400, {}, answer.encode())
                 else:
                     self._answer(*self._ask(body))

@@ -172,7 +172,7 @@ class Machine:
 
     def __init__(self, cloud: Cloud, folder: Path, instance: Any) -> None:
         self.id: str = instance["InstanceId"]
-        self.folder = folder / self.id
+        self.folder: Path = folder / self.id
         self.folder.mkdir(parents=True)
         key = HOST_KEY.format(id=self.id.replace("-", "")).ljust(68, "A")
         (self.folder / "ssh_host_ed25519_key.pub").write_text(f"{key}\n")
@@ -200,7 +200,7 @@ class Machine:
 
     @property
     def log(self) -> str:
-        return (self.folder / "log").read_text()
+        return Path(self.folder, "log").read_text()
 
     def stop(self) -> int:
         self.process.terminate()

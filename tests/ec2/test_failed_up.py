@@ -33,17 +33,19 @@ STEPS = [
 def test_whichever_step_fails_nothing_is_left(
     cloud: Cloud, account: Account, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for action, code in STEPS:
-        told: list[str] = []
-        with FaultyCloud(cloud.endpoint, action, code) as faulty:
-            monkeypatch.setenv("AWS_ENDPOINT_URL", faulty.url)
+    with FaultyCloud(cloud.endpoint) as faulty:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", faulty.url)
+        account = Account(REGION)
+        for action, code in STEPS:
+            told: list[str] = []
+            faulty.action, faulty.code = action, code
             with pytest.raises(S4Error, match="this was made to fail"):
-                launch(Account(REGION), WISH, tmp_path / "home", told.append)
-            assert faulty.refused, action
-        assert cloud.inventory() == cloud.empty, action
-        assert not (tmp_path / "home").exists(), action
-        assert told[1].endswith("removing what this launch has made")
-        assert told[-1] == "nothing of it is left"
+                launch(account, WISH, tmp_path / "home", told.append)
+            assert faulty.refused.pop() == action
+            assert cloud.inventory() == cloud.empty, action
+            assert not (tmp_path / "home").exists(), action
+            assert told[1].endswith("removing what this launch has made")
+            assert told[-1] == "nothing of it is left"
 
 
 def test_an_interruption_just_after_the_machines_were_asked_for_ends_them(
