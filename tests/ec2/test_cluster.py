@@ -183,7 +183,7 @@ def test_connect_leads_to_the_nodes_and_to_nothing_else(cloud: Cloud, laptop: La
 def test_a_cluster_whose_machines_have_ended_is_still_listed_and_can_go(
     cloud: Cloud, account: Account, laptop: Laptop, tmp_path: Path
 ) -> None:
-    keygen = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", tmp_path / "mine"]
+    keygen = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(tmp_path / "mine")]
     subprocess.run(keygen, check=True, stdin=subprocess.DEVNULL)
     wish = Wish("taxi", 3, "i3en.xlarge", 2.0, ssh_from="::1/128", ssh_key=str(tmp_path / "mine.pub"))
     launch(account, wish._replace(waits=False), laptop.home, lambda _: None)
@@ -193,7 +193,7 @@ def test_a_cluster_whose_machines_have_ended_is_still_listed_and_can_go(
     assert row == ("taxi", "3", "running", "i3en.xlarge", "1h30m", "29m")
     cloud.ec2.terminate_instances(InstanceIds=[cloud.instances()[0]["InstanceId"]])
     assert overview(account, launched)[0].nodes == "2/3"
-    cloud.ec2.terminate_instances(InstanceIds=[one["InstanceId"] for one in cloud.instances()])
+    cloud.ec2.terminate_instances(InstanceIds=[one["InstanceId"] for one in cloud.instances("running")])
     assert overview(account, launched) == [("taxi", "0", "ended", "-", "-", "-")]
     assert layout([]) == ""
 
