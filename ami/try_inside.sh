@@ -25,6 +25,7 @@ wait_for "the unit is active" systemctl is-active s4-node
 wait_for "the node is healthy" as_s4 s4 health
 say "$(as_s4 s4 health)"
 say "$(findmnt -n -o TARGET,SOURCE,FSTYPE,OPTIONS /mnt/s4)"
+say "disks: $(lsblk -n -l -o NAME,SERIAL,FSTYPE,MOUNTPOINTS | tr -s ' \n' ' ,')"
 say "$(journalctl -b -u s4-data -o cat --no-pager | grep 'left as it is')"
 echo hello | as_s4 s4 cp - s4://in/1_key
 as_s4 s4 map s4://in/ s4://out/ 'tr a-z A-Z; id -un; ulimit -n; pypy3 -c "print(6 * 7)"; command -v aws; touch /tmp/x; env | grep -c -E "NOTIFY|WATCHDOG" || true'

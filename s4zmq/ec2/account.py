@@ -14,6 +14,12 @@ class Account:
     def __init__(self, region: str | None = None) -> None:
         self._region = region
 
+    def forget(self) -> None:
+        """Make the clients anew when they are next needed: one that was made where no credentials were
+        to be had yet does not look again."""
+        for name in ("ec2", "iam", "ssm"):
+            self.__dict__.pop(name, None)
+
     @cached_property
     def ec2(self) -> Any:
         return client("ec2", self._region)

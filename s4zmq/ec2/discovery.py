@@ -46,8 +46,11 @@ class Patience:
         self.tell = Changes(tell)
         self._until = time.monotonic() + limit_s
 
-    def wait_for(self, what: str, look: Callable[[], Found | None]) -> Found:
-        """What `look` finds. Raises NodeUnreachable with the last that was told."""
+    def wait_for(
+        self, what: str, look: Callable[[], Found | None], account: Account | None = None
+    ) -> Found:
+        """What `look` finds. Raises NodeUnreachable with the last that was told. The credentials of a
+        machine that has just started may come late: then `account` is to look for them again."""
 
         def bold_look() -> Found | None:
             try:
@@ -56,6 +59,8 @@ class Patience:
                 raise
             except S4Error as error:
                 self.tell(error.text)
+                if account:
+                    account.forget()
                 return None
 
         self.tell(f"looks for {what}")
@@ -79,10 +84,10 @@ def join(name: str, port: int, place: Place, tell: Tell, limit_s: float = _LIMIT
         return me.address
     account = Account(me.region)
     keys = parameters.host_keys_of(place.host_keys)
-    patience.wait_for("place for its SSH host keys", lambda: _publish(account, cluster, me, keys))
-    found = patience.wait_for("peers", lambda: look_for_peers(account, cluster, me, patience.tell))
+    patience.wait_for("place for its SSH host keys", lambda: _publish(account, cluster, me, keys), account)
+    found = patience.wait_for("peers", lambda: look_for_peers(account, cluster, me, patience.tell), account)
     place.key.parent.mkdir(parents=True, exist_ok=True)
-    patience.wait_for("key", lambda: _fetch(account, cluster, place.key))
+    patience.wait_for("key", lambda: _fetch(account, cluster, place.key), account)
     write_conf(place.conf, cluster, (f"{machine.private_ip}:{port}" for machine in found))
     log.info("found the %d nodes of %s", len(found), cluster)
     return me.address

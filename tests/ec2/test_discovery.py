@@ -107,6 +107,24 @@ def test_a_machine_that_is_not_of_the_cluster_waits_for_its_tag(
         join("taxi", 8080, place, lambda _: None, limit_s=0.2)
 
 
+def test_credentials_that_come_late_are_found(
+    cloud: Cloud, account: Account, me: Any, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start(cloud, ".10")
+    cloud.ssm.put_parameter(Name="/s4/taxi/key", Value="a key\n", Type="SecureString")
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    told: list[str] = []
+
+    def tell(text: str) -> None:
+        told.append(text)
+        if "no AWS credentials were found" in text:
+            monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+
+    join("taxi", 8080, place, tell, limit_s=20)
+    assert place.conf.exists()
+    assert [text for text in told if "no AWS credentials" in text]
+
+
 def test_a_machine_outside_of_ec2_is_told_so(monkeypatch: pytest.MonkeyPatch, place: Place) -> None:
     monkeypatch.setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://127.0.0.1:1")
     with pytest.raises(NodeUnreachable, match="is this a machine on EC2"):
