@@ -17,6 +17,7 @@ class Letter(NamedTuple):
 
     identity: bytes
     id: int
+    session: bytes
     message: Any
     body: Body
 
@@ -31,9 +32,14 @@ class Caller(NamedTuple):
     session: bytes
     post: Callable[[Letter], None]
 
+    @property
+    def token(self) -> tuple[bytes, int]:
+        """What the request's work is called among all that its session owns, see `sessions`."""
+        return self.session, self.id
+
     def answer(self, message: Any, body: Body = b"") -> None:
         """Send a reply; from any thread."""
-        self.post(Letter(self.identity, self.id, message, body))
+        self.post(Letter(self.identity, self.id, self.session, message, body))
 
     def fail(self, error: S4Error) -> None:
         """Send the final reply of a request that failed."""

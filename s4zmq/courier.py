@@ -56,7 +56,7 @@ class Courier:
         """Send and return at once; `on_reply` is called from `step`. The id of the request."""
         line = self._line(node)
         if not line.pending:
-            line.ping_id, line.pinged_at = 0, time.monotonic()
+            line.forget_pings(time.monotonic())
         id = next(self._ids)
         line.pending[id] = Pending(message, body, on_reply, resend)
         self._send(line, id, message, body)
@@ -153,7 +153,7 @@ class Courier:
         pending = line.pending.get(envelope.id)
         if pending is None:
             # A node that refuses our roster or version says so to the ping too, or without an id.
-            if isinstance(message, Failure) and envelope.id in (0, line.ping_id):
+            if isinstance(message, Failure) and (not envelope.id or envelope.id in line.pings):
                 self._fail(line, from_code(*message))
             return
         is_full = isinstance(message, Failure) and message.code == QueueFull.code
@@ -198,23 +198,24 @@ class Courier:
         for line in list(self._lines.values()):
             for id in line.due(now):
                 self._send(line, id, line.pending[id].message, line.pending[id].body)
-            if not line.pending or now - line.pinged_at < PING_INTERVAL_S:
+            if not line.pending:
                 continue
-            if not line.ping_id:
-                self._ping(line, now)
-            elif now - line.pinged_at > SILENCE_LIMIT_S - PING_INTERVAL_S:
+            if line.silent_s(now) > SILENCE_LIMIT_S - PING_INTERVAL_S:
                 self.silent.add(line.node)
                 self._fail(line, unreachable(line.node, self.asker))
+            elif now - line.pinged_at >= PING_INTERVAL_S:
+                self._ping(line, now)
 
     def _ping(self, line: Line, now: float) -> None:
-        line.ping_id, line.pinged_at = next(self._ids), now
+        """One ping may be lost with its connection, so another one follows, whatever became of it."""
+        id = next(self._ids)
+        line.pings[id] = line.pinged_at = now
         waiting = sorted(filter(line.is_out, line.pending))
-        self._send(line, line.ping_id, Ping(waiting[:1000]), b"")
+        self._send(line, id, Ping(waiting[:1000]), b"")
 
     def _on_pong(self, line: Line, id: int, pong: Pong) -> None:
-        if id != line.ping_id:
+        if not line.take_pong(id):
             return
-        line.ping_id = 0
         restarted = bool(line.boot) and line.boot != pong.boot
         line.boot = pong.boot
         for lost in pong.lost:
@@ -222,6 +223,7 @@ class Courier:
             if pending is None or not line.is_out(lost):
                 continue
             if pending.resend:
+                line.forget_pings(time.monotonic())
                 self._send(line, lost, pending.message, pending.body)
                 continue
             line.end(lost)

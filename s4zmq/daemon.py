@@ -88,6 +88,7 @@ def serve(args: dict[str, Any], supervisor: Supervisor) -> int:
         commands=commands_at_once(args["--max-cpu-jobs"], address, config.roster.nodes),
         disk_threads=number(args["--max-io-jobs"], "--max-io-jobs", 1, 256),
         key=config.key,
+        supervisor=supervisor,
     )
     root = Path(args["--data"]).absolute()
     store = open_store(root, address, config.roster)
@@ -98,7 +99,7 @@ def serve(args: dict[str, Any], supervisor: Supervisor) -> int:
     widen()
     shell = Shell(registry, config.path, config.key_path)
     with bind_errors(address):
-        node = Node(options, config.roster, store, shell, registry, supervisor=supervisor)
+        node = Node(options, config.roster, store, shell, registry)
     for signum in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signum, lambda *_: node.drain())
     log.info("node %s serves %s %s a cluster key", address, root, "with" if config.key else "without")

@@ -14,7 +14,7 @@ import stat
 import struct
 import threading
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -39,6 +39,9 @@ class Connection(NamedTuple):
     inode: int
     """Its own for as long as it lives, while another connection may get its descriptor."""
 
+    port: int
+    """That it came to."""
+
     is_over: bool
     """Lost or closed, but ZeroMQ has not given its descriptor back."""
 
@@ -46,11 +49,12 @@ class Connection(NamedTuple):
 
 
 class Door(threading.Thread):
-    """Looks at the connections to some ports, again and again."""
+    """Looks at the connections to the ports of a node, again and again."""
 
-    def __init__(self, ports: Collection[int]) -> None:
+    def __init__(self, control_port: int, *others: int) -> None:
         super().__init__(name="door", daemon=True)
-        self._ports = frozenset(ports)
+        self._control_port = control_port
+        self._ports = frozenset((control_port, *others))
         self._most = share_of(MAX_CONNECTIONS, 0.5)
         self._stopped = threading.Event()
         self._over: set[int] = set()
@@ -59,7 +63,8 @@ class Door(threading.Thread):
         """Connections that there were when it last looked."""
 
         self.stuck = 0
-        """Of these, those that were over already when it looked before: ZeroMQ will keep them for ever."""
+        """Of those to the control port, which were over already when it looked before: ZeroMQ will keep
+        them for as long as that socket lives."""
 
     def run(self) -> None:
         """Until stopped."""
@@ -77,7 +82,7 @@ class Door(threading.Thread):
     def look(self) -> None:
         """End what has been silent for too long, and of too many those that were for longest."""
         found = list(self._connections())
-        over = {connection.inode for connection in found if connection.is_over}
+        over = {one.inode for one in found if one.is_over and one.port == self._control_port}
         self.count, self.stuck = len(found), len(over & self._over)
         self._over = over
         self.looks += 1
@@ -92,9 +97,10 @@ class Door(threading.Thread):
                 state, silent_ms = _TCP_INFO.unpack(
                     copy.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 56)
                 )
-                if state != _LISTENS and copy.getsockname()[1] in self._ports:
+                port = copy.getsockname()[1]
+                if state != _LISTENS and port in self._ports:
                     is_over = state not in (_ESTABLISHED, _BEING_MADE)
-                    yield Connection(int(name), _inode(copy), is_over, silent_ms)
+                    yield Connection(int(name), _inode(copy), port, is_over, silent_ms)
 
     def _shut(self, connection: Connection) -> None:
         with suppress(OSError), _copy_of(connection.fd) as copy:

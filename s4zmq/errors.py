@@ -104,12 +104,6 @@ class LocalFileError(RequestError):
     code = "E_LOCAL_FILE"
 
 
-class Cancelled(RequestError):
-    """The job or transfer was torn down before its end."""
-
-    code = "E_CANCELLED"
-
-
 class ChecksumMismatch(WorldError):
     """Bytes are not what they were when the key was made."""
 
@@ -132,6 +126,14 @@ class NodeBusy(WorldError):
     """A limit of the node is reached, or it is draining. Trying again may help."""
 
     code = "E_BUSY"
+    exit_status = 3
+
+
+class Cancelled(WorldError):
+    """The job or transfer was torn down before its end: its client was not heard of, or said so. Trying
+    again may help."""
+
+    code = "E_CANCELLED"
     exit_status = 3
 
 

@@ -72,12 +72,12 @@ class Evals:
             raise ProtocolError(f"eval: a window of 1 to {EVAL_WINDOW}")
         key = self._keys.own_key(request.key)
         fd, _ = self._store.open_checked(key)
-        flow = self._flows[caller.session, caller.id] = _Flow(request.window)
+        flow = self._flows[caller.token] = _Flow(request.window)
         args = (request, key, fd, flow, caller)
         try:
             threading.Thread(target=self._run, args=args, name="eval", daemon=True).start()
         except BaseException:
-            del self._flows[caller.session, caller.id]
+            del self._flows[caller.token]
             os.close(fd)
             raise
 
@@ -91,7 +91,7 @@ class Evals:
         return len(self._flows)
 
     def _run(self, request: wire.Eval, key: Key, fd: int, flow: _Flow, caller: Caller) -> None:
-        token, cancel = (caller.session, caller.id), Switch()
+        token, cancel = caller.token, Switch()
         reply: object
         try:
             self._sessions.own(caller.session, token, cancel.turn)
@@ -130,5 +130,5 @@ class Evals:
             ended = process.watch(readers, cancel, 0)
             status = process.finish()
         if ended == "cancel":
-            raise Cancelled(f"the command on {command.key} was ended, as its client is gone")
+            raise Cancelled(f"the command on {command.key} was ended, as its client was not heard of")
         return wire.EvalDone(status)

@@ -75,9 +75,9 @@ class Inbox(threading.Thread):
         transfer = os.urandom(16)
         chunks = max(1, min(WINDOW_CHUNKS, INBOX_CHUNKS // (len(self._arrivals) + 1)))
         self._arrivals[transfer] = _Arrival(Incoming(sizes, chunks), sink, caller)
-        ended = Cancelled("the transfer was ended")
+        ended = Cancelled("the transfer was ended, as its client was not heard of")
         try:
-            self._sessions.own(caller.session, transfer, lambda: self.discard(transfer, ended))
+            self._sessions.own(caller.session, caller.token, lambda: self.discard(transfer, ended))
         except BaseException:
             del self._arrivals[transfer]
             raise
@@ -158,7 +158,7 @@ class Inbox(threading.Thread):
     def _forget(self, transfer: bytes) -> _Arrival | None:
         arrival = self._arrivals.pop(transfer, None)
         if arrival:
-            self._sessions.release(arrival.caller.session, transfer)
+            self._sessions.release(arrival.caller.session, arrival.caller.token)
         return arrival
 
     def _end(self, transfer: bytes, error: S4Error | None) -> None:

@@ -231,7 +231,7 @@ class Job:
         if self.caller is None:
             return
         if self.cancel.is_on and not self._failures:
-            self.caller.fail(Cancelled("the job was ended"))
+            self.caller.fail(Cancelled("the job was ended, as its client stopped it or was not heard of"))
         else:
             self.caller.answer(
                 wire.JobDone(self._done, self._failed, self._bytes, self._outputs, self._failures)

@@ -110,6 +110,10 @@ MAX_PARKED_IN_ALL = 4096
 """Replies kept for all such connections; an honest one never has any, as its window is smaller than its
 queue."""
 
+KEPT_S = 2.0
+"""A reply whose connection is gone waits so long for its client to dial again and to ask for it, which
+takes a second or so."""
+
 MAX_REQUESTS_IN_HAND = 1024
 """Requests of one connection that a node works on at once."""
 
@@ -121,7 +125,7 @@ PARCEL_MAX_FILES = 2000
 """Outputs that one OFFER of a shuffle announces; a task with more sends several."""
 
 VERIFIED_KEYS = 65_536
-"""Keys of which a node remembers that their checksum was right (about 13 MB)."""
+"""Keys of which a node remembers that their checksum was right (about 9 MB)."""
 
 SORT_RUN_KEYS = 50_000
 """Names sorted in memory at once; longer lists are sorted by merging runs on disk."""
@@ -141,12 +145,9 @@ MAX_CONNECTIONS = 8192
 """To one node, or half of the descriptors that its process may have; each costs 28 KB and a descriptor.
 Of more, those that have been silent for longest are ended."""
 
-MAX_STUCK = 8192
-"""Connections that ZeroMQ does not give back, or a quarter of the descriptors: with more, a node hangs up
-on strangers no more."""
-
-STUCK_AT_REST, REST_TICKS = 16, 4
-"""A node that has had nothing to do for so many ticks and finds so many of them opens its door anew."""
+STUCK_AT_REST, REST_TICKS = 8, 4
+"""A node that has had nothing to do for so many ticks, and finds so many connections that ZeroMQ does not
+give back, opens its door anew."""
 
 LISTEN_BACKLOG = 1024
 """Connections that wait to be taken; ZeroMQ's 100 are full at once when thousands come."""

@@ -68,8 +68,8 @@ class Line:
         """Those of the pending that the node has sent back at least once."""
         self.window = float(REQUEST_WINDOW)
         """Batches that may be in flight: halved by a refusal, and growing by one a round."""
-        self.ping_id = 0
-        """Id of the ping that is not answered yet, or 0."""
+        self.pings: dict[int, float] = {}
+        """Pings without an answer: when each went out, the oldest first."""
         self.pinged_at = 0.0
         """When it went out; before the first one, when the first of what waits was asked."""
         self.boot = b""
@@ -94,14 +94,32 @@ class Line:
         found = [id for id, refused in self.refused.items() if refused.due <= now]
         for id in found:
             self.refused[id] = self.refused[id]._replace(due=inf)
-        if found:  # a pong on its way does not know of them
-            self.ping_id, self.pinged_at = 0, now
+        if found:
+            self.forget_pings(now)
         return found
+
+    def forget_pings(self, now: float) -> None:
+        """Something goes out of which a pong that is on its way does not know."""
+        self.pings.clear()
+        self.pinged_at = now
+
+    def take_pong(self, id: int) -> bool:
+        """A ping is answered, and with it all before it, whose pongs were lost with a connection. False
+        for one that was forgotten."""
+        if id not in self.pings:
+            return False
+        for older in [ping for ping in self.pings if ping <= id]:
+            del self.pings[older]
+        return True
+
+    def silent_s(self, now: float) -> float:
+        """How long the node owes an answer to a ping."""
+        return now - min(self.pings.values(), default=now)
 
     def is_mute(self, now: float) -> bool:
         """Whether it is time to see if the node refuses us."""
-        is_owing = bool(self.pending) and (bool(self.ping_id) or not self.was_heard)
-        return is_owing and now - self.pinged_at > HANDSHAKE_PATIENCE_S
+        owes_s = self.silent_s(now) if self.was_heard else now - self.pinged_at
+        return bool(self.pending) and owes_s > HANDSHAKE_PATIENCE_S
 
     def is_out(self, id: int) -> bool:
         """Whether the node should know of the request."""

@@ -20,8 +20,6 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
-import zmq
-
 from . import codec, sockets, wire
 from .caller import Caller, Letter
 from .clusterkey import ClusterKey
@@ -84,19 +82,15 @@ class NodeOptions(NamedTuple):
     key: ClusterKey | None = None
     """None: whoever reaches a port is heard."""
 
+    supervisor: Supervisor = Supervisor()
+    """Hears when the node serves, lives and stops."""
+
 
 class Node:
     """One node of a cluster. `run` serves until `drain` was called."""
 
     def __init__(
-        self,
-        options: NodeOptions,
-        roster: Roster,
-        store: Store,
-        shell: Shell,
-        registry: Registry,
-        *,
-        supervisor: Supervisor,
+        self, options: NodeOptions, roster: Roster, store: Store, shell: Shell, registry: Registry
     ) -> None:
         self.boot = os.urandom(8)
         self.address = options.address
@@ -110,16 +104,21 @@ class Node:
         self._has_worked = False
         self._held_before = (0, 0)
         self._registry = registry
-        self._supervisor = supervisor
+        self._supervisor = options.supervisor
         self._store = store
         self._disk = Turns(options.disk_threads, "disk")
         self._sessions = sessions = Sessions()
         host = options.address.rpartition(":")[0]
         self._inbox = Inbox(self._context, host, options.data_port, sessions)
         control_port = int(options.address.rpartition(":")[2])
-        self._door = Door((control_port, self._inbox.port))
+        self._door = Door(control_port, self._inbox.port)
         self._reception = reception = Reception(
-            self._context, options.address, self._door, self._disk, self._dispatch
+            self._context,
+            options.address,
+            self._door,
+            self._disk,
+            take=self._dispatch,
+            end_lost=lambda session, id: sessions.end(session, (session, id)),
         )
         self._admissions, self._replies = reception.admissions, reception.replies
         with store.disk_errors("can not read what earlier runs have left"):
@@ -193,12 +192,9 @@ class Node:
         self._inbox.start()
         self._shuffle.start()
         self._door.start()
-        poller = zmq.Poller()
-        poller.register(self._reception.socket, zmq.POLLIN)
-        poller.register(self._replies.fd, zmq.POLLIN)
         self._supervisor.ready()
         while not self._is_drained():
-            poller.poll(int((0.01 if self._replies.parked else TICK_S) * 1000))
+            self._reception.wait()
             self._reception.serve()
             self._look_at_deadlines(time.monotonic())
         self._stop()
@@ -208,6 +204,8 @@ class Node:
             envelope, body = codec.decode(frames)
             caller = Caller(identity, envelope.id, envelope.session, self._post)
             self._check(envelope, len(frames[1]))
+            if envelope.id:  # the pings of a lease have none, and a connection of their own
+                self._reception.hear(envelope.session, identity)
             handler = self._handler(envelope.message)
         except S4Error as error:
             self._has_worked = True
@@ -219,12 +217,16 @@ class Node:
             caller.fail(error)
 
     def _post(self, letter: Letter) -> None:
-        """A reply, from any thread. What a node cuts short because it ends is no fault of the request."""
+        """A reply, from any thread. What a node cuts short is no fault of the request."""
         failure = letter.message
-        if self._drain_until and isinstance(failure, wire.Failure) and failure.code == Cancelled.code:
-            error = NodeBusy(f"node {self.address} is shutting down: try again")
-            letter = letter._replace(message=failure_of(error))
+        if isinstance(failure, wire.Failure) and failure.code == Cancelled.code:
+            letter = letter._replace(message=failure_of(self._why_ended(failure.text)))
         self._replies.put(letter)
+
+    def _why_ended(self, text: str) -> S4Error:
+        if self._drain_until:
+            return NodeBusy(f"node {self.address} is shutting down: try again")
+        return Cancelled(f"node {self.address}: {text}: try again")
 
     def _check(self, envelope: codec.Envelope, header_bytes: int) -> None:
         if envelope.roster != self._roster_digest:
@@ -249,11 +251,16 @@ class Node:
     def _admit(self, message: Any, body: Body, caller: Caller) -> None:
         """Hand a request to a disk thread."""
         identity, size = caller.identity, len(body)
-        if self._admissions.knows(identity, caller.id):
+        if self._admissions.knows(*caller.token):
             return  # sent again, but the first one had arrived
         if self._drain_until and not isinstance(message, _TAKEN_WHILE_DRAINING):
             raise NodeBusy(f"node {self.address} is shutting down")
-        self._admissions.admit(identity, caller.id, body_bytes=size, reply_bytes=_reply_bytes(message))
+        self._admissions.admit(
+            *caller.token,
+            identity,
+            body_bytes=size,
+            reply_bytes=_reply_bytes(message),
+        )
         self._has_worked = True
         price = _STRANGERS_PRICE if self._reception.strangers.is_slow(identity) else 1.0
         self._disk.submit(identity, partial(self._on_disk_thread, message, body, caller), price)
@@ -287,7 +294,7 @@ class Node:
     # -- requests that this thread answers
 
     def _on_ping(self, ping: wire.Ping, body: Body, caller: Caller) -> None:
-        lost = [id for id in ping.pending if not self._admissions.knows(caller.identity, id)]
+        lost = [id for id in ping.pending if not self._admissions.knows(caller.session, id)]
         # A reply that waits in the mailbox belongs to a request that still counts as pending here,
         # and is sent before this pong.
         caller.answer(wire.Pong(self.boot, lost))
@@ -339,9 +346,11 @@ class Node:
             self._has_worked = True
         elif self._has_worked:
             self._has_worked = False
+            self._disk.forget()
             self._later(release_freed_buffers)
         self._held_before = held
-        self._reception.rest()
+        if self._reception.rest():
+            self._has_worked = True
 
     def drain(self) -> None:
         """Refuse new work and end `run` when the old is done, or after DRAIN_S. For signal handlers."""
@@ -366,8 +375,7 @@ class Node:
         self._inbox.stop()
         self._disk.stop()
         self._door.stop()
-        self._replies.send()
-        self._reception.socket.close(linger=500)
+        self._reception.close()
         self._in_doubt.close()
         self._registry.sweep_orphans()
         if self._gatekeeper:

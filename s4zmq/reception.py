@@ -3,8 +3,8 @@
 What a message means is not known here. Everything in this room belongs to the thread that calls `serve`.
 
 ZeroMQ hands out the messages of all connections in turns, so in a flood a client waits for one message of
-each stranger before every one of its own. What can be done is to be quick: strangers are not heard, and
-where that is not enough (`_is_flooded`) ZeroMQ forgets their connections with all that they have sent.
+each stranger before every one of its own. What can be done is to be quick: strangers are not heard. What
+they leave behind in ZeroMQ is cleared when the node is at rest, with the socket itself.
 """
 
 from __future__ import annotations
@@ -15,14 +15,13 @@ from collections.abc import Callable, Sequence
 
 import zmq
 
-from . import codec, sockets
+from . import codec, sockets, wire
 from .admissions import Admissions
 from .caller import Caller, Letter, is_reproach
-from .codec import Body
-from .descriptors import share_of
+from .codec import Body, failure_of
 from .door import Door
-from .errors import S4Error
-from .limits import MAX_REPLY_BYTES, MAX_STUCK, REST_TICKS, STUCK_AT_REST
+from .errors import Cancelled, ConnectionLost, S4Error
+from .limits import MAX_REPLY_BYTES, REST_TICKS, STUCK_AT_REST, TICK_S
 from .outstanding import Outstanding
 from .replies import Replies
 from .strangers import Strangers
@@ -30,36 +29,58 @@ from .turns import Turns
 
 _AT_ONCE = 256
 _FLOOD_BEGINS = 32
+_PARKED_PAUSE_S = 0.01
 _THREADS_TURN_S, _NONSENSE_PAUSE_S = 0.0005, 0.002
+_LAST_WORDS_MS = 500
+_PIECES = frozenset((wire.Granted, wire.Credit, wire.Output))
+"""Replies of which none may be missing: what a request gets after a gap is its end."""
 
 Take = Callable[[bytes, Sequence[memoryview]], None]
 """`take(identity, frames)`: a message of a connection."""
+
+EndLost = Callable[[bytes, int], None]
+"""`end_lost(session, id)`: end the work of a request that lost its connection; repeated until it has."""
 
 
 class Reception:
     """Owns the ROUTER."""
 
     def __init__(
-        self, context: sockets.Context, address: str, door: Door, threads: Turns, take: Take
+        self,
+        context: sockets.Context,
+        address: str,
+        door: Door,
+        threads: Turns,
+        *,
+        take: Take,
+        end_lost: EndLost,
     ) -> None:
         """`threads` do the work that messages cause. Raises zmq.ZMQError where the address is taken."""
-        self.socket = sockets.bind_control(context, address)
+        self._socket = sockets.bind_control(context, address)
         self._context = context
+        self._address = address
         self._door = door
         self._threads = threads
         self._take = take
+        self._end_lost = end_lost
         outstanding = Outstanding(MAX_REPLY_BYTES)
         self.admissions = Admissions(address, outstanding)
         self.strangers = Strangers()
-        self.replies = Replies(self._send, outstanding, self._on_replied)
+        self.replies = Replies(self, outstanding)
+        self._poller = zmq.Poller()
+        self._poller.register(self._socket, zmq.POLLIN)
+        self._poller.register(self.replies.fd, zmq.POLLIN)
         self._wakeup = select.poll()
         self._wakeup.register(self.replies.fd, select.POLLIN)
         self._is_flooded = False
         self._seen = (0, 0)
         self._quiet_ticks = 0
-        self._looks = self._hung_up = 0
         self.nonsense = 0
         """Messages that were refused or not heard."""
+
+    def wait(self) -> None:
+        """Until there is something to do, a tick at most."""
+        self._poller.poll(int((_PARKED_PAUSE_S if self.replies.parked else TICK_S) * 1000))
 
     def serve(self) -> None:
         """Take what has come, and send replies as soon as there are any: they do not wait for a flood."""
@@ -67,7 +88,7 @@ class Reception:
         for number in range(_AT_ONCE):
             self.replies.send()
             try:
-                frames = sockets.receive(self.socket)
+                frames = sockets.receive(self._socket)
             except zmq.Again:
                 self._is_flooded = False
                 break
@@ -94,7 +115,20 @@ class Reception:
             self._wakeup.poll(left_s * 1000)
             self.replies.send()
 
-    # -- strangers
+    def close(self) -> None:
+        """The last replies go out, and the socket is gone."""
+        self.replies.send()
+        self._socket.close(linger=_LAST_WORDS_MS)
+
+    # -- who asks
+
+    def hear(self, session: bytes, identity: bytes) -> None:
+        """The session has sent a request, or a ping for one. What it was sent in pieces by an older
+        connection may have a gap now."""
+        for name in self.admissions.hear(session, identity):
+            self._end_lost(*name)
+        for letter in self.admissions.take_kept(session):
+            self.replies.send_now(letter)
 
     def _is_unheard(self, identity: bytes) -> bool:
         """A stranger may be muted, not take its replies, or have to wait for one before it says more."""
@@ -109,7 +143,6 @@ class Reception:
         self.nonsense += 1
         if not self.strangers.is_muted(identity):
             self.strangers.refuse(identity)
-        self._hang_up_if_muted(identity)
 
     def refuse(self, identity: bytes, frames: Sequence[memoryview], error: S4Error) -> None:
         """The message makes no sense. Says so, unless that was said too often."""
@@ -117,42 +150,93 @@ class Reception:
         if self.strangers.refuse(identity):
             Caller(identity, codec.salvage_id(frames), b"", self.replies.put).fail(error)
             self.replies.send()
-        self._hang_up_if_muted(identity)
 
-    def _hang_up_if_muted(self, identity: bytes) -> None:
-        if not self._is_flooded or not self.strangers.is_muted(identity):
-            return
-        if self._looks != self._door.looks:
-            self._looks, self._hung_up = self._door.looks, 0
-        if self._door.stuck + self._hung_up < share_of(MAX_STUCK, 0.25):
-            self._hung_up += 1
-            sockets.hang_up(self._context, identity)
+    # -- at rest
 
-    def rest(self) -> None:
-        """Call it at each tick: when nothing but pings has come for a while, the door is put in order."""
+    def rest(self) -> bool:
+        """Call it at each tick: what is lost is ended, and when nothing but pings has come for a while,
+        the door is put in order. Whether memory was let go."""
+        for name in list(self.admissions.lost):
+            self._end_lost(*name)
+        for letter in self.admissions.take_old():
+            self.on_dropped(letter)
+        is_idle = not len(self.admissions)
         seen = (self.admissions.total, self.nonsense)
-        is_quiet = seen == self._seen and not len(self.admissions)
+        self._quiet_ticks = self._quiet_ticks + 1 if is_idle and seen == self._seen else 0
         self._seen = seen
-        self._quiet_ticks = self._quiet_ticks + 1 if is_quiet else 0
         if self._quiet_ticks >= REST_TICKS and self._door.stuck >= STUCK_AT_REST:
             self._quiet_ticks = 0
-            self._door.stuck = 0
-            sockets.bind_anew(self.socket)
+            self._bind_anew()
+            return True
+        if is_idle:
+            self.admissions.rest()
+        return self.strangers.rest()
 
-    # -- replies
+    def _bind_anew(self) -> None:
+        """End all connections; whoever dials comes again by itself, and asks again."""
+        self._door.stuck = 0
+        self._poller.unregister(self._socket)
+        self._socket = sockets.bind_control_anew(self._context, self._socket, self._address)
+        self._poller.register(self._socket, zmq.POLLIN)
 
-    def _send(self, frames: Sequence[Body], copy: bool) -> bool:
-        """False where the client is too slow for now; a client that is gone counts as sent."""
-        try:
-            self.socket.send_multipart(frames, zmq.NOBLOCK, copy=copy)
-        except zmq.Again:
-            return False
-        except zmq.ZMQError as exc:
-            if exc.errno != zmq.EHOSTUNREACH:
-                raise
+    # -- replies, see `replies.Exit`
+
+    def amend(self, letter: Letter) -> Letter | None:
+        """A lost request gets nothing that has a gap, and an error in the end."""
+        if (letter.session, letter.id) not in self.admissions.lost:
+            return letter
+        if type(letter.message) in _PIECES:
+            return None
+        failed = isinstance(letter.message, wire.Failure) and letter.message.code == Cancelled.code
+        if failed or isinstance(letter.message, wire.EvalDone):
+            error = ConnectionLost(f"node {self._address} lost its connection meanwhile: try again")
+            return letter._replace(message=failure_of(error))
+        return letter  # what else can be said is true
+
+    def send(self, letter: Letter, frames: Sequence[Body], copy: bool) -> bool:
+        """By the newest connection of its session that is there; a piece by that of the first one. Where
+        none is left, it is kept until the session has a new one."""
+        for way in self._ways(letter):
+            try:
+                self._socket.send_multipart([way, *frames], zmq.NOBLOCK, copy=copy)
+            except zmq.Again:
+                return False
+            except zmq.ZMQError as exc:
+                if exc.errno != zmq.EHOSTUNREACH:
+                    raise
+            else:
+                self._on_sent(letter, way)
+                return True
+        if self._is_later_piece(letter) or not self.admissions.keep(letter):
+            self.on_dropped(letter)
         return True
 
-    def _on_replied(self, letter: Letter) -> None:
-        self.admissions.end(letter.identity, letter.id)
+    def _is_later_piece(self, letter: Letter) -> bool:
+        return type(letter.message) in _PIECES and bool(
+            self.admissions.way_of_pieces(letter.session, letter.id)
+        )
+
+    def _ways(self, letter: Letter) -> Sequence[bytes]:
+        name = (letter.session, letter.id)
+        if self._is_later_piece(letter):
+            return (self.admissions.way_of_pieces(*name),)
+        return self.admissions.ways(*name) or (letter.identity,)
+
+    def _on_sent(self, letter: Letter, way: bytes) -> None:
+        if type(letter.message) in _PIECES:
+            self.admissions.note_piece(letter.session, letter.id, way)
+        elif type(letter.message) not in wire.INTERIM:
+            self._on_end(letter)
+
+    def _on_end(self, letter: Letter) -> None:
+        """A request has ended. If its client does not get the reply, its next ping finds that out."""
+        self.admissions.end(letter.session, letter.id)
         if is_reproach(letter.message):
             self.strangers.reproach(letter.identity)
+
+    def on_dropped(self, letter: Letter) -> None:
+        """A reply will not be sent: what is in pieces has a gap now."""
+        if type(letter.message) not in wire.INTERIM:
+            self._on_end(letter)
+        elif type(letter.message) in _PIECES and self.admissions.lose(letter.session, letter.id):
+            self._end_lost(letter.session, letter.id)

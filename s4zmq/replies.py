@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import Protocol
 
-from . import codec, wire
+from . import codec
 from .caller import Letter
 from .codec import Body
 from .limits import MAX_PARKED, MAX_PARKED_IN_ALL
@@ -21,18 +22,26 @@ from .outstanding import LARGE_BYTES, Outstanding
 _RETRY_S = 0.01
 _RETRIES_AT_ONCE = 256
 
-Send = Callable[[Sequence[Body], bool], bool]
-"""`send(frames, copy)`: whether the connection took them; one that is gone counts as having."""
+
+class Exit(Protocol):
+    """The way out."""
+
+    def amend(self, letter: Letter) -> Letter | None:
+        """What is to go out in its place; None where it is of no use any more."""
+
+    def send(self, letter: Letter, frames: Sequence[Body], copy: bool) -> bool:
+        """False where the connection is too slow for now, and the letter is to be given again."""
+
+    def on_dropped(self, letter: Letter) -> None:
+        """The connection was too slow for too long."""
 
 
 class Replies:
     """Letters that go out in order, for each connection."""
 
-    def __init__(self, send: Send, outstanding: Outstanding, on_end: Callable[[Letter], None]) -> None:
-        """`on_end` is called for each final reply, and for what was dropped."""
-        self._send = send
+    def __init__(self, exit: Exit, outstanding: Outstanding) -> None:
+        self._exit = exit
         self._outstanding = outstanding
-        self._on_end = on_end
         self._new: Mailbox[Letter | None] = Mailbox()
         self._parked: dict[bytes, deque[Letter]] = {}
         self._parked_count = 0
@@ -66,6 +75,10 @@ class Replies:
                 if letter is not None:
                     self._send_or_park(letter)
 
+    def send_now(self, letter: Letter) -> None:
+        """Before all that was put and is not sent yet. In the thread that sends."""
+        self._send_or_park(letter)
+
     def _retry(self) -> None:
         """Some of those that wait, in turns."""
         for identity in list(self._parked)[:_RETRIES_AT_ONCE]:
@@ -92,17 +105,16 @@ class Replies:
         dropped = self._parked.pop(identity)
         self._parked_count -= len(dropped)
         for letter in dropped:
-            self._on_end(letter)
+            self._exit.on_dropped(letter)
 
-    def _try(self, letter: Letter) -> bool:
-        frames: list[Body] = [letter.identity, *codec.encode(letter.message, letter.id)]
+    def _try(self, given: Letter) -> bool:
+        letter = self._exit.amend(given)
+        if letter is None:
+            return True
+        frames: list[Body] = list(codec.encode(letter.message, letter.id))
         if len(letter.body):
             frames.append(letter.body)
         is_large = max(map(len, frames)) >= LARGE_BYTES
         if is_large:
             frames = [self._outstanding.watch(letter.identity, frame) for frame in frames]
-        if not self._send(frames, not is_large):
-            return False
-        if type(letter.message) not in wire.INTERIM:
-            self._on_end(letter)
-        return True
+        return self._exit.send(letter, frames, not is_large)

@@ -18,7 +18,7 @@ from .limits import LEASE_S, MAX_SESSIONS
 log = logging.getLogger(__name__)
 
 Teardown = Callable[[], None]
-"""Must not block; called at most once."""
+"""Must not block; may be called again until what it ends has been released."""
 
 
 class _Session:
@@ -49,6 +49,14 @@ class Sessions:
                 found.owned.pop(token, None)
                 if not found.owned:
                     del self._sessions[session]
+
+    def end(self, session: bytes, token: Hashable) -> None:
+        """Tear down one thing that the session owns; one that has ended is fine."""
+        with self._lock:
+            found = self._sessions.get(session)
+            teardown = found.owned.get(token) if found else None
+        if teardown:
+            teardown()
 
     def touch(self, session: bytes) -> None:
         """The client has just shown that it lives."""

@@ -21,7 +21,6 @@ A socket is used by the one thread that made it.
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections.abc import Iterator
@@ -45,10 +44,10 @@ from .limits import (
 if TYPE_CHECKING:
     from .clusterkey import ClusterKey
 
-_INSIDE = "inproc://control"
 _GATE = "inproc://zeromq.zap.01"
 _ZAP_DOMAIN = b"s4"
 _BIND_ANEW_S = 5.0
+_LAST_WORDS_MS = 500
 
 _HANDSHAKE_EVENTS = (
     zmq.EVENT_CONNECTED
@@ -108,37 +107,27 @@ def bind_gate(context: Context) -> Socket:
 
 
 def bind_control(context: Context, address: str) -> Socket:
-    """The ROUTER that clients and peers dial. `address` is host:port; raises zmq.ZMQError."""
+    """The ROUTER that clients and peers dial. `address` is host:port; raises zmq.ZMQError.
+
+    It gives each connection an id of its own. One that asks for an id which another one has is never
+    heard, and nobody takes over a connection: where ZeroMQ 4.3.5 is told to allow that, it mixes the
+    frames of two connections, or ends the process ("Assertion failed: !_more").
+    """
     socket = _bound_socket(context, zmq.ROUTER, CONTROL_MAX_BYTES, CONTROL_HWM)
     socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
-    socket.setsockopt(zmq.ROUTER_HANDOVER, 1)  # a client that reconnects is the canonical one
-    _bind(socket, _INSIDE)
     _bind(socket, _endpoint(address))
     return socket
 
 
-def hang_up(context: Context, identity: bytes) -> None:
-    """Have the ROUTER of this context forget a connection, after what was sent to it, and unread what it
-    has sent. ZeroMQ has no call for that: here another one takes its identity, and goes.
-
-    The other end does not hear of it, and ZeroMQ may keep the descriptor until `bind_anew`.
-    """
-    with context.socket(zmq.DEALER) as socket:
-        socket.setsockopt(zmq.LINGER, 0)
-        socket.setsockopt(zmq.ROUTING_ID, identity)
-        socket.connect(_INSIDE)
-
-
-def bind_anew(socket: Socket) -> None:
-    """End all connections of a ROUTER and let them come again, which whoever dials does by itself."""
-    endpoint = _bound_to(socket)
-    socket.unbind(endpoint)
+def bind_control_anew(context: Context, old: Socket, address: str) -> Socket:
+    """Close a ROUTER with all of its connections, and bind another one in its place. Whoever dials comes
+    again by itself; replies still go out. Raises zmq.ZMQError where the address stays taken."""
+    old.close(linger=_LAST_WORDS_MS)
     until = time.monotonic() + _BIND_ANEW_S
     while True:
         try:
-            socket.bind(endpoint)
-            return
-        except zmq.ZMQError:  # the old one is closed by another thread
+            return bind_control(context, address)
+        except zmq.ZMQError:  # another thread closes the old one
             if time.monotonic() > until:
                 raise
             time.sleep(0.001)
@@ -152,9 +141,8 @@ def bind_data(context: Context, host: str, port: int) -> tuple[Socket, int]:
 
 
 def dial_control(context: Context, address: str) -> Socket:
-    """A DEALER to one node. Its identity outlives a reconnect, so replies find it again."""
+    """A DEALER to one node. It reconnects by itself, and is another connection to the node then."""
     socket = _dialling_socket(context, zmq.DEALER, CONTROL_MAX_BYTES, CONTROL_HWM)
-    socket.setsockopt(zmq.ROUTING_ID, b"\1" + os.urandom(15))
     socket.connect(_endpoint(address))
     return socket
 

@@ -20,7 +20,6 @@ import os
 import stat
 import struct
 import threading
-from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -46,6 +45,7 @@ XATTR = "user.s4zmq"
 _STAMP = struct.Struct("!B16s16sQ16s")
 _STAMP_VERSION = 2
 _STAMP_WITHOUT_ORIGIN = struct.Struct("!B16s16sQ")
+_STATE = struct.Struct("=qq")
 _LINK_TRIES = 100
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -330,36 +330,42 @@ class Store:
 
 
 class Verified:
-    """Digests of files whose checksum was found right, by inode, time of change and size; the oldest go
-    first.
+    """Digests of files whose checksum was found right, by inode, time of change and size.
 
-    Any write, and any change of the attributes, moves the time of change: it can not be set back.
+    Any write, and any change of the attributes, moves the time of change: it can not be set back. Two
+    generations: when the younger one has half of the limit, the older one is forgotten. An ordered dict
+    of tuples took 330 bytes a file, this 130.
     """
 
     def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._seen: OrderedDict[tuple[int, int, int], bytes] = OrderedDict()
+        self._half = max(1, limit // 2)
+        self._young: dict[int, bytes] = {}
+        self._old: dict[int, bytes] = {}
         self._lock = threading.Lock()
 
     def add(self, status: os.stat_result, digest: bytes) -> None:
-        """Remember the file as it is now."""
+        """Remember the file as it is now. `digest`: 16 bytes."""
         with self._lock:
-            self._seen[_fingerprint(status)] = digest
-            if len(self._seen) > self._limit:
-                self._seen.popitem(last=False)
+            if len(self._young) >= self._half:
+                self._old, self._young = self._young, {}
+            self._young[status.st_ino] = _state_of(status) + digest
 
     def discard(self, status: os.stat_result) -> None:
         """Forget it: the file is to be checked again."""
         with self._lock:
-            self._seen.pop(_fingerprint(status), None)
+            for files in (self._young, self._old):
+                files.pop(status.st_ino, None)
 
     def digest_of(self, status: os.stat_result) -> bytes:
         """The digest of the file, or b"" where it is not known."""
-        return self._seen.get(_fingerprint(status), b"")
+        found = self._young.get(status.st_ino) or self._old.get(status.st_ino, b"")
+        state = _state_of(status)
+        return found[len(state) :] if found.startswith(state) else b""
 
 
-def _fingerprint(status: os.stat_result) -> tuple[int, int, int]:
-    return status.st_ino, status.st_ctime_ns, status.st_size
+def _state_of(status: os.stat_result) -> bytes:
+    """What changes with a file: 16 bytes."""
+    return _STATE.pack(status.st_ctime_ns, status.st_size)
 
 
 def _remove_empty_folders(path: str) -> bool:

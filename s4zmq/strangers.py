@@ -31,9 +31,11 @@ class _Counts:
         """In this interval or the one before, where it was more often."""
         return max(self._now.get(identity, 0), self._before.get(identity, 0))
 
-    def forget(self) -> None:
-        """A new interval begins."""
+    def forget(self) -> bool:
+        """A new interval begins; whether anything is forgotten by that."""
+        had_any = bool(self._before)
         self._before, self._now = self._now, {}
+        return had_any
 
 
 class Strangers:
@@ -68,13 +70,17 @@ class Strangers:
         self._reproaches.add(identity)
         self._left -= 1
 
+    def rest(self) -> bool:
+        """Forget what is old, also where nothing comes any more; whether there was something."""
+        return self._look_at_clock()
+
     def _patience(self, usual: int) -> int:
         return usual if self._left > 0 else 1
 
-    def _look_at_clock(self) -> None:
+    def _look_at_clock(self) -> bool:
         now = time.monotonic()
-        if now >= self._forget_at:
-            self._forget_at = now + STRANGER_S
-            self._left = REFUSALS_IN_ALL
-            for counts in (self._refusals, self._reproaches, self._muted):
-                counts.forget()
+        if now < self._forget_at:
+            return False
+        self._forget_at = now + STRANGER_S
+        self._left = REFUSALS_IN_ALL
+        return any([counts.forget() for counts in (self._refusals, self._reproaches, self._muted)])

@@ -65,6 +65,12 @@ class Turns:
             queue.append(_Task(work, price))
             self._changed.notify()
 
+    def forget(self) -> None:
+        """Everybody is as good as new, where nothing waits: for a node that has nothing to do."""
+        with self._changed:
+            if not self._queues:
+                self._used_s, self._queues, self._next_ones = {}, {}, []
+
     def hold(self) -> None:
         """Start nothing more until `go_on`; what runs goes on."""
         self._held = True

@@ -49,7 +49,7 @@ class Verifier:
         prefix = parse_prefix("s4://" + request.prefix)
         if len(self._running) >= MAX_VERIFIES:
             raise NodeBusy(f"{MAX_VERIFIES} verifies run on node {self._store.node}: try again")
-        token, ended = (caller.session, caller.id), threading.Event()
+        token, ended = caller.token, threading.Event()
         self._running[token] = ended
         try:
             self._sessions.own(caller.session, token, ended.set)
@@ -76,7 +76,7 @@ class Verifier:
             log.exception("a verify failed")
             reply = InternalError(f"a bug on node {self._store.node}: see its log")
         finally:
-            self._forget((caller.session, caller.id))
+            self._forget(caller.token)
         if isinstance(reply, S4Error):
             caller.fail(reply)
         else:
@@ -139,7 +139,7 @@ class _Walk:
         """Once a chunk and once a key: is it still wanted, and is there news to tell?"""
         self._bytes += count
         if self._ended.is_set():
-            raise Cancelled("the verify was ended, as its client is gone")
+            raise Cancelled("the verify was ended, as its client was not heard of")
         now = time.monotonic()
         if now >= self._due:
             self._due = now + TICK_S

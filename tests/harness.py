@@ -60,15 +60,17 @@ class Node:
         self.port = int(address.rpartition(":")[2])
         self.folder = cluster.folder / f"node-{address.replace(':', '-')}"
         self.data = self.folder / "data"
-        self._find = ("--conf", str(cluster.conf), "--key", cluster.key_path)
+        self._conf, self._key_path = str(cluster.conf), cluster.key_path
         self._options = list(options)
         self._inside = list(inside)
         self._process: subprocess.Popen[bytes] | None = None
         self.folder.mkdir()
 
-    def start(self, stop_at: str = "") -> None:
-        """Start it; with `stop_at` it stops itself at that point, see `s4zmq.points`."""
-        argv = [str(BIN / "s4-node"), *self._find, "--port", str(self.port)]
+    def start(self, stop_at: str = "", key_path: str | None = None) -> None:
+        """Start it; with `stop_at` it stops itself at that point, see `s4zmq.points`. `key_path`: of
+        another key than the cluster's."""
+        find = ("--conf", self._conf, "--key", self._key_path if key_path is None else key_path)
+        argv = [str(BIN / "s4-node"), *find, "--port", str(self.port)]
         with open(self.folder / "log", "ab") as log:
             self._process = subprocess.Popen(
                 [*_DIES_WITH_US, *self._inside, *argv, "--data", str(self.data), *self._options],

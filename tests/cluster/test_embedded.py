@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import stat
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
+
+from s4zmq.clusterkey import write_key
 
 from ..harness import BIN
 from .kit import most_at_once
@@ -144,3 +147,63 @@ def test_a_conf_of_the_users_comes_first(machine: Machine) -> None:
     machine.environment["S4_CONF_PATH"] = str(machine.home / "s4.conf")
     assert machine.ok("config") == own
     assert machine.ok("-c", machine.folder / ".s4.conf", "config") == "127.0.0.1:1\n"
+
+
+def test_up_makes_a_key_that_later_commands_find_and_purge_removes(machine: Machine) -> None:
+    machine.ok("up", "--nodes", 1)
+    key = machine.home / "s4.key"
+    assert stat.S_IMODE(key.stat().st_mode) == 0o600
+    first = key.read_bytes()
+    machine.ok("cp", "-", "s4://b/x", stdin=b"x")
+    assert machine.ok("eval", "s4://b/x", "s4 ls").endswith("PRE b/\n")
+    assert "refuses a client without" in machine.refused("--key", "", "ls")
+    machine.ok("down")
+    machine.ok("up")
+    assert key.read_bytes() == first
+    machine.ok("down", "--purge")
+    machine.ok("up", "--nodes", 1)
+    assert key.read_bytes() != first
+
+
+def test_up_uses_its_own_key_and_says_where_others_look(machine: Machine) -> None:
+    other = machine.folder / "other.key"
+    write_key(str(other))
+    machine.environment["S4_KEY_PATH"] = str(other)
+    done = machine.s4("up", "--nodes", 1)
+    assert done.returncode == 0
+    note = done.stderr.decode()
+    assert note.startswith(f"note: other commands use {machine.home}/s4.conf and the key {other};")
+    assert "refuses this cluster key" in machine.refused("ls")
+    say = note.partition(" say ")[2].split()
+    machine.ok(*say, "cp", "-", "s4://b/x", stdin=b"x")
+    machine.ok("down")
+
+
+def test_a_key_that_was_lost_is_made_anew_once_no_node_runs(machine: Machine) -> None:
+    machine.ok("up", "--nodes", 1)
+    (machine.home / "s4.key").unlink()
+    assert "did not start" in machine.refused("up", status=3)
+    machine.ok("down")
+    machine.ok("up")
+    machine.ok("health")
+
+
+def test_keygen_makes_a_key_where_commands_look_for_it(machine: Machine) -> None:
+    said = machine.ok("keygen")
+    key = machine.folder / ".s4.key"
+    assert str(key) in said
+    assert stat.S_IMODE(key.stat().st_mode) == 0o600
+    before = key.read_bytes()
+    assert "File exists" in machine.refused("keygen")
+    assert key.read_bytes() == before
+    machine.ok("keygen", "--key", machine.folder / "named.key")
+    assert (machine.folder / "named.key").read_bytes() != before
+
+
+def test_a_key_that_others_can_read_is_refused(machine: Machine) -> None:
+    machine.ok("up", "--nodes", 1)
+    (machine.home / "s4.key").chmod(0o644)
+    assert "chmod 600" in machine.refused("ls")
+    machine.ok("down")
+    assert "chmod 600" in machine.refused("up")
+    (machine.home / "s4.key").chmod(0o600)

@@ -72,10 +72,12 @@ def wait_all_or_none(cluster: Cluster) -> None:
     wait_until(is_so, "the outputs of each input to be visible together or not at all", FAULT_DEADLINE_S)
 
 
-def assert_resumed(cluster: Cluster, folder: Path, inputs: Mapping[str, bytes] = INPUTS) -> None:
+def assert_resumed(
+    cluster: Cluster, folder: Path, inputs: Mapping[str, bytes] = INPUTS, command: str = SPLIT
+) -> None:
     """`--resume` of a SPLIT ends well, and leaves what an undisturbed run leaves; `folder` is not there
     yet."""
-    done = cluster.s4("map-to-n", "--resume", "s4://in/", "s4://out/", SPLIT, timeout_s=60)
+    done = cluster.s4("map-to-n", "--resume", "s4://in/", "s4://out/", command, timeout_s=60)
     assert (done.returncode, done.stderr) == (0, b""), done
     assert values(cluster, folder, "s4://out/") == split_makes(inputs)
     cluster.assert_no_leftovers()

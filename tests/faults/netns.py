@@ -2,7 +2,7 @@
 
     hub:     br0, a bridge
     client:  10.77.0.100      this process, while a test runs, and so every `s4` that it starts
-    node i:  10.77.0.i        --insecure, as this is not loopback
+    node i:  10.77.0.i        with a cluster key, as this is not loopback
 
 Nothing leads out of the bridge. A packet from A to B is made to vanish by telling A a wrong hardware
 address for B: the bridge floods the frame and nobody takes it. To TCP this is a cable that was cut, and
@@ -105,6 +105,10 @@ class Network:
         for place in self._numbers:
             _ip("-n", self.namespace(place), "neigh", "flush", "dev", "eth0", "nud", "permanent")
 
+    def words_into(self, place: str) -> list[str]:
+        """What begins the command line of a process that is to run there."""
+        return ["nsenter", f"--net={_FOLDER / self.namespace(place)}", "--"]
+
     def others(self, place: str) -> list[str]:
         return [other for other in self._numbers if other != place]
 
@@ -151,7 +155,7 @@ class NetCluster(Cluster):
 
     def make_node(self, number: int, options: Sequence[str]) -> Node:
         place = f"node{number}"
-        inside = ["nsenter", f"--net={_FOLDER / self.network.namespace(place)}", "--"]
+        inside = self.network.words_into(place)
         return Node(self, f"{self.network.address(place)}:{_PORT}", options, inside)
 
     def at_client(self) -> AbstractContextManager[None]:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from s4zmq.streams import FileSource, Upload
 
 from ..cluster.kit import make_tree, put_keys, some_bytes, transfers_open
 from ..harness import Cluster, wait_until
+from .disks import SmallDisk
 
 MIB = 1 << 20
 DISK_BYTES = 48 * MIB
@@ -23,21 +23,9 @@ KEY = "s4://b/key"
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 48 MiB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "none", str(folder)]
-    if subprocess.run(mount, check=False, capture_output=True).returncode:
-        pytest.skip("a tmpfs can not be mounted here: that takes root")
-    yield folder
-    subprocess.run(["umount", "--lazy", folder], check=True)
-
-
-@pytest.fixture
-def cluster(small_disk: Path) -> Iterator[Cluster]:
+def cluster(tmp_path: Path, small_disk: Callable[..., SmallDisk]) -> Iterator[Cluster]:
     """Two nodes that share the small disk."""
-    made = Cluster(small_disk, nodes=2)
+    made = Cluster(small_disk("disk", DISK_BYTES // MIB).path, nodes=2)
     try:
         made.start()
         yield made
@@ -145,6 +133,8 @@ def test_full_disk_of_an_owner_during_put_of_a_pipe_ends_that_put_alone(cluster:
     assert stderr.decode() == f"s4: node {owner}: can not write s4://b/0_pipe: its disk is full\n"
     assert other.communicate(timeout=30) == (b"", b"")
     assert cluster.keys() == ["s4://b/0_x", "s4://b/1_pipe"]
+    cluster.assert_no_leftovers()
+    cluster.ok("cp", "-", "s4://b/0_pipe", stdin=some_bytes(DISK_BYTES // 2))
 
 
 def test_full_disk_of_a_peer_during_map_to_n_fails_the_job_by_name(

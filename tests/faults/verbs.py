@@ -59,6 +59,11 @@ class Requests:
             ended[name] = Ended(process.returncode, stdout, stderr.decode())
         return ended
 
+    def send(self, signum: int) -> None:
+        """A signal to each."""
+        for process in self._running.values():
+            process.send_signal(signum)
+
     def running(self) -> set[str]:
         """The names of those that have not ended."""
         return {name for name, process in self._running.items() if process.poll() is None}

@@ -21,6 +21,8 @@ from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
+from s4zmq.limits import STUCK_AT_REST
+
 from ..harness import Cluster
 from .flooder import Orders
 from .gauge import Held, Peak, cpu_seconds, held_by
@@ -36,8 +38,8 @@ RETURN_S = 30.0
 """How long after the flood the node may take to give back what it held."""
 MEMORY_SLACK_KIB = 12 << 10
 """What the heap may have grown by: pages that something small keeps."""
-DESCRIPTORS_SLACK = 20
-"""Fewer stuck connections than STUCK_AT_REST are left alone, as each client would have to dial anew."""
+DESCRIPTORS_SLACK = STUCK_AT_REST
+"""Fewer stuck connections are left alone, as each client would have to dial anew."""
 SHARE_LEAST = 0.5
 
 

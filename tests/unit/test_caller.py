@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from s4zmq.caller import Letter
 from s4zmq.errors import KeyNotFound
 from s4zmq.wire import Failure, Ok, Output
 
-from .helpers import Letters
+from .helpers import SESSION, Letters
 
 
 def test_an_answer_goes_to_the_connection_and_request_that_asked() -> None:
@@ -13,7 +14,10 @@ def test_an_answer_goes_to_the_connection_and_request_that_asked() -> None:
     caller = letters.caller(id=7)
     caller.answer(Output(1), b"bytes")
     caller.answer(Ok())
-    assert letters == [(b"identity", 7, Output(1), b"bytes"), (b"identity", 7, Ok(), b"")]
+    assert letters == [
+        Letter(b"identity", 7, SESSION, Output(1), b"bytes"),
+        Letter(b"identity", 7, SESSION, Ok(), b""),
+    ]
 
 
 def test_an_error_goes_back_as_the_final_reply() -> None:

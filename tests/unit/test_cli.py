@@ -82,7 +82,19 @@ def test_plain_words_after_a_conf_mean_what_docopt_says(conf: str) -> None:
 
 @pytest.mark.parametrize(
     "words",
-    ["cp a b", "cp -r a b", "cp - b --resume", "ls", "ls -r x", "rm -r x", "eval k c", "-c conf health"],
+    [
+        "cp a b",
+        "cp -r a b",
+        "cp - b --resume",
+        "ls",
+        "ls -r x",
+        "rm -r x",
+        "eval k c",
+        "-c conf health",
+        "--key k ls",
+        "-c a --key b ls",
+        "--key b -c a ls",
+    ],
 )
 def test_the_commands_of_a_loop_need_no_docopt(words: str) -> None:
     assert plain_args(words.split()) is not None
@@ -90,7 +102,22 @@ def test_the_commands_of_a_loop_need_no_docopt(words: str) -> None:
 
 @pytest.mark.parametrize(
     "words",
-    ["", "cp a", "cp a b c", "cp --res a b", "ls -r -r", "ls -c x", "rm -- x", "map a b c", "up", "-h"],
+    [
+        "",
+        "cp a",
+        "cp a b c",
+        "cp --res a b",
+        "ls -r -r",
+        "ls -c x",
+        "rm -- x",
+        "map a b c",
+        "up",
+        "-h",
+        "--key ls",
+        "--key -c ls",
+        "-c a -c b ls",
+        "--key=k ls",
+    ],
 )
 def test_docopt_is_asked_about_all_else(words: str) -> None:
     assert plain_args(words.split()) is None

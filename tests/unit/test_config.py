@@ -1,4 +1,4 @@
-"""The conf file: where it is looked for, and what is said where it is missing or wrong."""
+"""The conf file and the cluster key: where they are looked for, what is said of a missing or wrong one."""
 
 from __future__ import annotations
 
@@ -6,7 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from s4zmq.config import Config, embedded_conf, find_conf, load_config, s4_home
+from s4zmq.clusterkey import write_key
+from s4zmq.config import (
+    Config,
+    embedded_conf,
+    find_conf,
+    find_key,
+    key_beside,
+    load_config,
+    new_key_path,
+    s4_home,
+)
 from s4zmq.errors import ConfigError
 from s4zmq.placement import Roster
 
@@ -16,6 +26,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A home without any conf file."""
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("S4_CONF_PATH", raising=False)
+    monkeypatch.delenv("S4_KEY_PATH", raising=False)
     monkeypatch.delenv("S4_HOME", raising=False)
     return tmp_path
 
@@ -104,3 +115,73 @@ def test_a_bad_conf_is_refused_by_name(home: Path, content: bytes, why: str) -> 
 def test_a_conf_that_is_a_folder_is_refused(home: Path) -> None:
     with pytest.raises(ConfigError, match="Is a directory"):
         load_config(str(home))
+
+
+# -- the cluster key
+
+
+def write_key_file(path: Path) -> Path:
+    write_key(str(path))
+    return path
+
+
+def test_the_first_of_option_variable_beside_and_home_wins(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    conf = str(write_conf(home / "my.conf", 1))
+    assert find_key(None, conf) == ""
+    assert load_config(conf).key is None
+    in_home = write_key_file(home / ".s4.key")
+    assert find_key(None, conf) == str(in_home)
+    beside = write_key_file(home / "my.key")
+    assert find_key(None, conf) == str(beside)
+    by_variable = write_key_file(home / "variable.key")
+    monkeypatch.setenv("S4_KEY_PATH", str(by_variable))
+    assert find_key(None, conf) == str(by_variable)
+    given = write_key_file(home / "given.key")
+    config = load_config(conf, str(given))
+    assert config.key_path == str(given)
+    assert config.words == ("-c", conf, "--key", str(given))
+
+
+def test_an_empty_key_is_none_whatever_lies_about(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    conf = str(write_conf(home / "my.conf", 1))
+    write_key_file(home / "my.key")
+    assert load_config(conf, "").key is None
+    assert load_config(conf, "").words == ("-c", conf, "--key", "")
+    monkeypatch.setenv("S4_KEY_PATH", "")
+    assert load_config(conf).key is None
+    assert load_config(conf, str(home / "my.key")).key is not None
+
+
+def test_a_named_key_that_is_missing_is_an_error_and_no_other_is_taken(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    conf = str(write_conf(home / "my.conf", 1))
+    write_key_file(home / "my.key")
+    with pytest.raises(ConfigError, match=r"nowhere\.key.*No such file"):
+        load_config(conf, str(home / "nowhere.key"))
+    monkeypatch.setenv("S4_KEY_PATH", str(home / "nowhere.key"))
+    with pytest.raises(ConfigError, match=r"nowhere\.key.*No such file"):
+        load_config(conf)
+
+
+def test_a_key_path_is_made_absolute(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(home)
+    write_conf(home / "my.conf", 1)
+    write_key_file(home / "our.key")
+    assert load_config("my.conf", "our.key").key_path == str(home / "our.key")
+
+
+def test_a_new_key_goes_where_commands_look_for_it(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert new_key_path(None) == str(home / ".s4.key")
+    monkeypatch.setenv("S4_KEY_PATH", str(home / "variable.key"))
+    assert new_key_path(None) == str(home / "variable.key")
+    assert new_key_path(str(home / "given.key")) == str(home / "given.key")
+
+
+@pytest.mark.parametrize(
+    ("conf", "key"), [("/a/s4.conf", "/a/s4.key"), ("/a/b", "/a/b.key"), ("/.conf", "/.key")]
+)
+def test_the_key_beside_a_conf_has_its_name(conf: str, key: str) -> None:
+    assert key_beside(conf) == key

@@ -248,6 +248,36 @@ def test_a_node_that_stays_silent_is_unreachable_by_name(
     bench.listen(wire.Stats)
 
 
+def test_a_lost_ping_goes_out_again_and_a_later_pong_will_do(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room, "PING_INTERVAL_S", 0.05)
+    monkeypatch.setattr(room, "SILENCE_LIMIT_S", 2.0)
+    id = bench.request(wire.Run(b"J" * 16))
+    for _ in range(3):
+        pings = [bench.listen(wire.Ping) for _ in range(10)]  # but the last, as if lost
+        bench.answer(pings[-1].id, wire.Pong(b"boot....", []))
+    assert bench.replies == []
+    bench.answer(id, wire.JobDone(0, 0, 0, 0, []))
+    bench.wait_for_replies(1)
+
+
+def test_what_was_sent_again_is_not_lost_for_an_older_ping(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room, "PING_INTERVAL_S", 0.05)
+    id = bench.request(wire.Get(["s4://b/k"], True))
+    bench.listen(wire.Get)
+    first, second = bench.listen(wire.Ping), bench.listen(wire.Ping)
+    bench.answer(first.id, wire.Pong(b"boot....", [id]))
+    bench.answer(second.id, wire.Pong(b"boot....", [id]))
+    bench.listen(wire.Get)
+    bench.answer(bench.listen(wire.Ping).id, wire.Pong(b"boot....", []))
+    bench.answer(id, wire.Values([], []))
+    bench.wait_for_replies(1)
+    assert not bench.router.poll(0), "a third request"
+
+
 def test_a_node_that_answers_pings_may_take_as_long_as_it_likes(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -41,6 +42,7 @@ class Bench:
 
     def __init__(self, store: Store, tmp_path: Path) -> None:
         self.store = store
+        self._ids = itertools.count(1)
         self.shipped = tmp_path / "shipped"
         self.shipped.mkdir()
         self.rooms = Rooms(store, (NODE, PEER), self._file_folder)
@@ -59,7 +61,7 @@ class Bench:
         self, handler: Callable[..., None], message: Any, body: bytes = b""
     ) -> tuple[Any, bytes]:
         letters = Letters()
-        handler(message, body, letters.caller())
+        handler(message, body, letters.caller(next(self._ids)))
         [letter] = letters
         return letter.message, bytes(letter.body)
 

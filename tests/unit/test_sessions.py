@@ -43,6 +43,19 @@ def test_what_has_ended_by_itself_is_not_torn_down(ended: list[str]) -> None:
     assert ended == ["job"]
 
 
+def test_one_thing_can_be_ended_alone_and_is_released_by_itself(ended: list[str]) -> None:
+    sessions = Sessions()
+    own(sessions, ALICE, "put", ended)
+    own(sessions, ALICE, "job", ended)
+    sessions.end(ALICE, "put")
+    sessions.end(ALICE, "eval")
+    sessions.end(BOB, "put")
+    assert (ended, len(sessions)) == (["put"], 1)
+    sessions.release(ALICE, "put")
+    sessions.end(ALICE, "put")
+    assert ended == ["put"]
+
+
 def test_a_session_is_forgotten_with_the_last_thing_that_it_owned(ended: list[str]) -> None:
     sessions = Sessions()
     own(sessions, ALICE, "put", ended)

@@ -6,8 +6,11 @@ import errno
 import os
 import stat
 import threading
+import tracemalloc
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
@@ -317,13 +320,29 @@ def test_a_store_that_was_just_opened_trusts_no_file(store: Store) -> None:
     assert later._verified.digest_of(path.stat())
 
 
-def test_the_memory_of_checked_files_is_bounded(tmp_path: Path) -> None:
-    verified, statuses = Verified(limit=3), []
-    for number in range(5):
+def test_the_memory_of_checked_files_is_bounded_and_the_last_ones_are_in_it(tmp_path: Path) -> None:
+    verified, statuses = Verified(limit=4), []
+    for number in range(7):
         (tmp_path / str(number)).write_bytes(b"")
         statuses.append((tmp_path / str(number)).stat())
-        verified.add(statuses[-1], b"digest")
-    assert [bool(verified.digest_of(status)) for status in statuses] == [False, False, True, True, True]
+        verified.add(statuses[-1], b"digest of 16 by.")
+    known = [verified.digest_of(status) for status in statuses]
+    assert known == [b""] * 4 + [b"digest of 16 by."] * 3
+    verified.discard(statuses[-1])
+    assert not verified.digest_of(statuses[-1])
+
+
+def test_a_checked_file_takes_little_memory() -> None:
+    verified = Verified(limit=20_000)
+    tracemalloc.start()
+    try:
+        for number in range(20_000):
+            status = SimpleNamespace(st_ino=1_000_000 + number, st_ctime_ns=1 << 60, st_size=5)
+            verified.add(cast(os.stat_result, status), number.to_bytes(16, "big"))
+        used, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert used < 165 * 20_000
 
 
 # -- the disk says no

@@ -1,0 +1,51 @@
+"""Links that carry packets in one direction only: for a moment, and for longer than a lease."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from s4zmq.limits import LEASE_S
+
+from ..cluster.kit import names
+from ..harness import wait_until
+from .kit import OUTPUTS, SPLIT, assert_resumed, put_inputs, wait_all_or_none
+from .netns import NetCluster
+from .verbs import Requests, every_verb, fill
+
+MANY = {f"{number % 3}_{number}": b"%d\n" % number for number in range(60)}
+SLOW = f"sleep 0.3; {SPLIT}"
+WAYS = pytest.mark.parametrize("way", ["cut_from", "cut_to"])
+
+
+@WAYS
+def test_one_way_cut_owner_for_a_moment_during_everything_is_no_fault(
+    net: NetCluster, tmp_path: Path, way: str
+) -> None:
+    fill(net, tmp_path)
+    requests = Requests(net)
+    requests.start_all(every_verb(tmp_path, "moment"))
+    getattr(net, way)(net.nodes[1])
+    time.sleep(2)  # the moment
+    net.heal()
+    requests.must_succeed()
+
+
+@WAYS
+def test_one_way_cut_peer_for_longer_than_its_lease_during_commit_of_map_to_n_leaves_all_or_none(
+    net: NetCluster, tmp_path: Path, way: str
+) -> None:
+    put_inputs(net, tmp_path / "in", MANY)
+    requests = Requests(net)
+    requests.start("map-to-n", "map-to-n", "--jobs", 2, "s4://in/", "s4://out/", SLOW)
+    wait_until(lambda: names(net, "out/"), "the first outputs")
+    getattr(net, way)(net.nodes[1], net.nodes[0], net.nodes[2])
+    cut_at = time.monotonic()
+    requests.must_name(*net.nodes)
+    assert len(names(net, "out/")) < len(MANY) * len(OUTPUTS)
+    time.sleep(max(0.0, cut_at + LEASE_S + 2 - time.monotonic()))  # the length of the cut
+    net.heal()
+    wait_all_or_none(net)
+    assert_resumed(net, tmp_path / "made", MANY, SLOW)
