@@ -76,6 +76,7 @@ make_disks() { # the root, a blank disk, and one that holds something
     mke2fs -q -t ext4 -L s4-root -d "$root" "$work/root.img" "${disk_mb}M"
     cp -L "$root"/boot/vmlinuz-* "$work/kernel"
     cp -L "$root"/boot/initrd.img-* "$work/initrd"
+    rm -f "$work/blank.img"
     truncate -s 1G "$work/blank.img"
     truncate -s 64M "$work/held.img"
     mke2fs -q -t ext4 "$work/held.img"
