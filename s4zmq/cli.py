@@ -76,8 +76,8 @@ Options:
   --spot             At the spot price: AWS may end them at any time.
   --hours H          After so many hours the machines end by themselves [default: 1].
   --s3-write BUCKET  Let the machines write this bucket; may be repeated. They may read all.
-  --region R         The region (else where the cluster was started from here, else AWS_REGION and the
-                     like).
+  --region R         The region (else that of a cluster that was started from here, else boto3's, such
+                     as AWS_DEFAULT_REGION).
   --subnet ID        Where to start them (else a default subnet).
   --ssh-from CIDR    Who may come in by SSH (else this machine's public address alone).
   --ssh-key PUB      A public SSH key of yours to log in with (else one is made for the cluster).

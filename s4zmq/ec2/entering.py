@@ -18,7 +18,8 @@ def find_running(account: Account, cluster: Cluster, files: Files) -> list[Machi
         raise AwsMissing(
             f"no machine of {cluster} runs: s4 cluster ls --region {cluster.region} shows what does"
         )
-    if not files.known_hosts.exists():
+    known = files.known_instances()
+    if not all(machine.id in known for machine in found):
         files.make_folder()
         files.write_known_hosts(parameters.read_host_keys(account, cluster))
     return found

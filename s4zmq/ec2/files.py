@@ -46,6 +46,13 @@ class Files:
         lines = [f"{instance} {key}\n" for instance, keys in sorted(host_keys.items()) for key in keys]
         replace(self.known_hosts, "".join(lines))
 
+    def known_instances(self) -> set[str]:
+        """Those whose SSH host keys are here."""
+        try:
+            return {line.partition(" ")[0] for line in self.known_hosts.read_text().splitlines()}
+        except OSError:
+            return set()
+
     def remove(self) -> int:
         """Delete them all, and the folder if nothing else is in it; how many there were."""
         count = 0

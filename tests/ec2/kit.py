@@ -224,7 +224,7 @@ class Hypervisor:
         self._thread.start()
 
     def _watch(self) -> None:
-        while not self._is_over.wait(0.1):
+        while not self._is_over.wait(0.4):
             for instance in self._cloud.instances("running"):
                 if instance["InstanceId"] not in self.machines:
                     machine = Machine(self._cloud, self._folder, instance)
