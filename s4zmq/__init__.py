@@ -4,6 +4,7 @@ Only map-to-n moves data between nodes. The rooms, from the ground up; a room im
 layers only, and a test keeps that:
 
      0  limits errors wirekeys mailbox interrupts memory pipes points units crew sections
+        logs supervisor
      1  wirejobs wires3 clusterkey
      2  wire
      3  keys checksum commandtext codec sorting trees watching progress descriptors strangers turns space
@@ -11,6 +12,7 @@ layers only, and a test keeps that:
         journal aws
      5  config store lines lease shell ledger indoubt admissions replies s3names gatekeeper handshakes
      6  courier bashes slots reception datadir listing scratch sinks inbox spool linefile s3bucket
+        ec2
      7  client streams counting keyserver outputs parcels s3sums uploads
      8  puts gets printing staging evals inputs judging verifier verify s3fetch
      9  copying runs fates s3upload

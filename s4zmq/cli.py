@@ -31,6 +31,12 @@ Usage:
   s4 up [--nodes N]
   s4 down [--purge]
   s4 demo
+  s4 cluster up NAME --num N --type TYPE [--ami IMAGE] [--spot] [--hours H] [--s3-write BUCKET]...
+               [--region R] [--subnet ID] [--ssh-from CIDR] [--ssh-key PUB] [--no-wait]
+  s4 cluster ls [--region R]
+  s4 cluster connect NAME [--region R]
+  s4 cluster ssh NAME [--region R] [--] [CMD]
+  s4 cluster down NAME [--region R] [--yes]
   s4 (-h | --help | --version)
 
   cp          Copy a file, a folder (-r), - or s3://... to s4://..., or back.
@@ -46,6 +52,8 @@ Usage:
   keygen      Make a cluster key: who has that file can give commands to the nodes.
   up, down    Start and stop nodes on this machine.
   demo        A throw-away cluster and a real pipeline.
+  cluster     Clusters on EC2: start one, list them, reach the nodes of one from here, log in or run
+              CMD on its first machine, and delete it with all that was made for it.
 
 Options:
   -c PATH            The conf file (else $S4_CONF_PATH, else ~/.s4.conf, else that of s4 up).
@@ -62,6 +70,19 @@ Options:
   --file PATH        Put this local file into the folder of every command; may be repeated.
   --nodes N          How many nodes to start (else 3).
   --purge            Delete the data too.
+  --num N            How many machines to start, a node each.
+  --type TYPE        What machines, such as i3en.xlarge.
+  --ami IMAGE        Their image: an id, or the name that ami/ built it under [default: s4].
+  --spot             At the spot price: AWS may end them at any time.
+  --hours H          After so many hours the machines end by themselves [default: 1].
+  --s3-write BUCKET  Let the machines write this bucket; may be repeated. They may read all.
+  --region R         The region (else that of a cluster that was started from here, else boto3's, such
+                     as AWS_DEFAULT_REGION).
+  --subnet ID        Where to start them (else a default subnet).
+  --ssh-from CIDR    Who may come in by SSH (else this machine's public address alone).
+  --ssh-key PUB      A public SSH key of yours to log in with (else one is made for the cluster).
+  --no-wait          Do not wait until all nodes are healthy.
+  --yes              Do not ask.
 """
 
 EXIT_USAGE = 2
@@ -358,7 +379,15 @@ def _demo(args: Args) -> int:
     return demo()
 
 
+def _cluster(args: Args) -> int:
+    from .config import s4_home
+    from .ec2.commands import run
+
+    return run(args, s4_home())
+
+
 COMMANDS: Mapping[str, Callable[[Args], int]] = {
+    "cluster": _cluster,  # before those that are words of its own too
     "cp": _cp,
     "ls": _ls,
     "rm": _rm,

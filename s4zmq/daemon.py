@@ -14,6 +14,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from . import logs
+from .supervisor import Supervisor
+
 USAGE = """\
 A node of an s4 cluster.
 
@@ -28,6 +31,10 @@ Options:
                         line names an address of this machine.
   --key PATH            The cluster key, a file that `s4 keygen` makes (else $S4_KEY_PATH, else NAME.key
                         beside a conf file NAME.conf, else ~/.s4.key; '' for none).
+  --cluster NAME        Find the other nodes by the tag of that cluster on EC2, once, and write conf (else
+                        ~/.s4.conf) and key (else beside it); --port is that of all nodes.
+  --ssh-host-keys DIR   With --cluster: the public SSH host keys of this machine, to be published for
+                        `s4 cluster ssh` [default: /etc/ssh].
   --host HOST           The host of this node's line, where several fit.
   --data DIR            The folder for keys, on ext4, xfs, btrfs or tmpfs [default: s4-data].
   --data-port PORT      The port for bulk data; 0: the kernel chooses [default: 0].
@@ -52,15 +59,15 @@ def main(argv: list[str]) -> int:
     except DocoptExit as exc:
         print(exc, file=sys.stderr)
         return 2
-    logging.basicConfig(format="%(levelname)s %(name)s: %(message)s", level=logging.INFO)
+    logs.set_up()
     try:
-        return serve(args)
+        return serve(args, Supervisor.take(os.environ))
     except S4Error as error:
-        print(f"s4-node: {error.text}", file=sys.stderr)
+        logs.tell_error(error.text)
         return error.exit_status
 
 
-def serve(args: dict[str, Any]) -> int:
+def serve(args: dict[str, Any], supervisor: Supervisor) -> int:
     """Open the data folder, bind, and serve until drained. Raises S4Error."""
     from .config import load_config
     from .datadir import open_store
@@ -70,6 +77,8 @@ def serve(args: dict[str, Any]) -> int:
     from .processes import Registry, become_subreaper
     from .shell import Shell
 
+    if args["--cluster"]:
+        join_cluster(args, supervisor)
     config = load_config(args["--conf"], args["--key"])
     address = own_address(config.roster.nodes, args["--port"], args["--host"])
     check_exposure(address, is_open=not config.key and not args["--insecure"])
@@ -79,6 +88,7 @@ def serve(args: dict[str, Any]) -> int:
         commands=commands_at_once(args["--max-cpu-jobs"], address, config.roster.nodes),
         disk_threads=number(args["--max-io-jobs"], "--max-io-jobs", 1, 256),
         key=config.key,
+        supervisor=supervisor,
     )
     root = Path(args["--data"]).absolute()
     store = open_store(root, address, config.roster)
@@ -96,6 +106,22 @@ def serve(args: dict[str, Any]) -> int:
     node.run()
     log.info("node %s has drained", address)
     return 0
+
+
+def join_cluster(args: dict[str, Any], supervisor: Supervisor) -> None:
+    """Have the options name the conf, the key and the own line of a cluster on EC2. Raises S4Error."""
+    from .ec2.discovery import Place, join
+
+    def tell(text: str) -> None:
+        log.info("%s", text)
+        supervisor.status(text)
+
+    port = number(args["--port"] or "8080", "--port", 1, 65535)
+    conf = Path(args["--conf"] or "~/.s4.conf").expanduser().absolute()
+    key = Path(args["--key"] or conf.with_suffix(".key")).expanduser().absolute()
+    place = Place(conf, key, Path(args["--ssh-host-keys"]))
+    args["--host"] = join(args["--cluster"], port, place, tell)
+    args["--conf"], args["--key"], args["--port"] = str(conf), str(key), str(port)
 
 
 def number(text: str, option: str, least: int, most: int) -> int:

@@ -54,6 +54,7 @@ from .shipment import Dock
 from .shuffle import Shuffle
 from .staging import Staging
 from .store import Store
+from .supervisor import Supervisor
 from .tasks import Workshop
 from .turns import Turns
 from .verifier import Verifier
@@ -83,6 +84,9 @@ class NodeOptions(NamedTuple):
     key: ClusterKey | None = None
     """None: whoever reaches a port is heard."""
 
+    supervisor: Supervisor = Supervisor()
+    """Hears when the node serves, lives and stops."""
+
 
 class Node:
     """One node of a cluster. `run` serves until `drain` was called."""
@@ -102,6 +106,7 @@ class Node:
         self._has_worked = False
         self._held_before = (0, 0)
         self._registry = registry
+        self._supervisor = options.supervisor
         self._store = store
         self._disk = Turns(options.disk_threads, "disk")
         self._sessions = sessions = Sessions()
@@ -193,6 +198,7 @@ class Node:
         self._shuffle.start()
         self._door.start()
         self._copies.start()
+        self._supervisor.ready()
         while not self._is_drained():
             self._reception.wait()
             self._reception.serve()
@@ -335,6 +341,7 @@ class Node:
         if now < self._next_tick:
             return
         self._next_tick = now + TICK_S
+        self._supervisor.alive()
         self._jobs.report()
         self._copies.report()
         self._sessions.expire()
@@ -362,6 +369,7 @@ class Node:
     def _is_drained(self) -> bool:
         if not self._drain_until:
             return False
+        self._supervisor.stopping()
         return not len(self._admissions) or time.monotonic() >= self._drain_until
 
     def _stop(self) -> None:
