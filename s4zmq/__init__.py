@@ -3,27 +3,31 @@
 Only map-to-n moves data between nodes. The rooms, from the ground up; a room imports from lower
 layers only, and a test keeps that:
 
-     0  limits errors wire mailbox interrupts memory pipes points units logs supervisor
-     1  clusterkey keys checksum commandtext codec sorting trees watching progress descriptors
-        strangers turns
-     2  space placement transfer sockets sessions caller localfiles outstanding processes door
-        recipes journal aws
-     3  config store lines lease shell ledger indoubt admissions replies gatekeeper handshakes
-     4  courier bashes slots reception datadir listing scratch sinks inbox spool linefile ec2
-     5  client streams counting keyserver outputs parcels
-     6  puts gets printing staging evals inputs judging verifier verify
-     7  copying runs fates
-     8  shuffle
-     9  shipment
-    10  tasks
-    11  survey
-    12  job
-    13  jobs
-    14  node
-    15  daemon embedded
-    16  demo
-    17  cli
-    18  bench
+     0  limits errors wirekeys mailbox interrupts memory pipes points units crew sections
+        logs supervisor
+     1  wirejobs wires3 clusterkey
+     2  wire
+     3  keys checksum commandtext codec sorting trees watching progress descriptors strangers turns space
+     4  placement transfer sockets sessions caller localfiles outstanding processes door recipes
+        journal aws
+     5  config store lines lease shell ledger indoubt admissions replies s3names gatekeeper handshakes
+     6  courier bashes slots reception datadir listing scratch sinks inbox spool linefile s3bucket
+        ec2
+     7  client streams counting keyserver outputs parcels s3sums uploads
+     8  puts gets printing staging evals inputs judging verifier verify s3fetch
+     9  copying runs fates s3upload
+    10  shuffle s3copies s3cp
+    11  shipment
+    12  tasks
+    13  survey
+    14  job
+    15  jobs
+    16  node
+    17  daemon embedded
+    18  demo
+    19  cli
+    20  bench
+    21  examples
 """
 
 __version__ = "0.1.0"

@@ -7,6 +7,7 @@ reads or prints them.
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -49,6 +50,7 @@ _CODES: Mapping[type[S4Error], frozenset[str]] = {
         "PermanentRedirect TemporaryRedirect AuthorizationHeaderMalformed"
         " IllegalLocationConstraintException 301 307 308"
     ),
+    AwsRefused: _words("InvalidObjectState"),
     ObjectChanged: _words("PreconditionFailed InvalidRange 412 416"),
     AwsBusy: _words(
         "SlowDown Throttling ThrottlingException RequestLimitExceeded TooManyRequests InternalError"
@@ -74,6 +76,7 @@ def client(service: str, region: str | None = None, **settings: Any) -> Any:
         import boto3
         from botocore.config import Config
 
+        logging.getLogger("botocore").setLevel(logging.WARNING)  # it tells where credentials were found
         config = Config(
             **{
                 "retries": {"mode": "standard", "total_max_attempts": _ATTEMPTS},

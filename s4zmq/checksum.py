@@ -35,6 +35,14 @@ def read_chunks(fd: int) -> Iterator[bytes]:
         offset += len(chunk)
 
 
+def read_range(fd: int, start: int, length: int) -> Iterator[bytes]:
+    """A part of the file behind `fd`, CHUNK_BYTES at a time. Does not move its offset."""
+    end = start + length
+    while start < end and (chunk := os.pread(fd, min(CHUNK_BYTES, end - start), start)):
+        yield chunk
+        start += len(chunk)
+
+
 def digest_of_file(fd: int) -> tuple[int, bytes]:
     """(size in bytes, digest) of the whole file behind `fd`. Does not move its offset."""
     state = new_digest()

@@ -17,7 +17,7 @@ USAGE = """\
 s4: immutable keys on a cluster, and shell commands where they lie.
 
 Usage:
-  s4 [-c PATH] [--key PATH] cp [-r] [--resume] [--] SRC DST
+  s4 [-c PATH] [--key PATH] cp [-r] [--resume] [--dry-run] [--] SRC DST
   s4 [-c PATH] [--key PATH] ls [-r] [--] [PREFIX]
   s4 [-c PATH] [--key PATH] rm [-r] [--dry-run] [--] PREFIX
   s4 [-c PATH] [--key PATH] verify [--] [PREFIX]
@@ -39,7 +39,7 @@ Usage:
   s4 cluster down NAME [--region R] [--yes]
   s4 (-h | --help | --version)
 
-  cp          Copy a file, a folder (-r) or - to s4://..., or back.
+  cp          Copy a file, a folder (-r), - or s3://... to s4://..., or back.
   ls          List keys; -r those in folders too; without PREFIX the buckets.
   rm          Remove one key; -r every key that starts with PREFIX, across buckets.
   verify      Read every key that starts with PREFIX, or all, anew and compare its checksum.
@@ -62,7 +62,7 @@ Options:
   -r                 Everything below.
   --resume           cp: skip what is there already with equal bytes. Maps: finish a run that failed
                      or was interrupted; what it has done is not run again.
-  --dry-run          Only say what would be removed, or what would run where.
+  --dry-run          Only say what would be removed, would run where, or from and to S3 move where.
   --retries N        Try a failed input again, so many times (else 0).
   --timeout SECONDS  End a command that runs longer, as failed (else never).
   --jobs N           Commands at once per node (else its cores).
@@ -230,10 +230,19 @@ def _seconds(args: Args, option: str) -> float:
 
 
 def _cp(args: Args) -> int:
-    from .copying import copy
-
+    source, target, recursive, resume = args["SRC"], args["DST"], args["-r"], args["--resume"]
     with _client(args) as client:
-        copy(client, args["SRC"], args["DST"], recursive=args["-r"], resume=args["--resume"])
+        if source.startswith("s3://") or target.startswith("s3://"):
+            from .s3cp import copy_s3
+
+            copy_s3(client, source, target, recursive=recursive, resume=resume, dry_run=args["--dry-run"])
+            return 0
+        from .copying import copy
+        from .errors import UsageError
+
+        if args["--dry-run"]:
+            raise UsageError("cp takes --dry-run where one side is s3://")
+        copy(client, source, target, recursive=recursive, resume=resume)
     return 0
 
 

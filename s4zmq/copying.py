@@ -36,7 +36,7 @@ def put_one(client: Client, source: str, target: str, resume: bool) -> None:
     if os.path.isdir(source):
         raise LocalFileError(f"{source} is a folder: copy it with -r")
     putter = Putter(client, resume=resume)
-    key = _key_for(source, target)
+    key = key_for(source, target)
     if source == "-":
         widen_pipe(0)
         putter.put_pipe(0, key)
@@ -44,7 +44,7 @@ def put_one(client: Client, source: str, target: str, resume: bool) -> None:
         putter.put_all([Item(source, str(key), client.owner(key))])
 
 
-def _key_for(source: str, target: str) -> Key:
+def key_for(source: str, target: str) -> Key:
     """`target`, or where that is a bucket or ends in a slash the file's own name in it."""
     path = target[len(SCHEME) :]
     if path and "/" in path and not path.endswith("/"):
@@ -76,7 +76,7 @@ def put_tree(client: Client, source: str, target: str, resume: bool) -> None:
     folder = Folder.parse(target)
     wanted = _survey(source, folder, client.owner)
     if not resume:  # else much of it may be there
-        _require_room(client, wanted, folder)
+        require_room(client, wanted, folder)
     putter = Putter(client, resume=resume)
     putter.put_all(_tree_items(client, source, folder))
 
@@ -106,7 +106,7 @@ def _survey(source: str, folder: Folder, owner: Callable[[Key], str]) -> Mapping
     return wanted
 
 
-def _require_room(client: Client, wanted: Mapping[str, int], folder: Folder) -> None:
+def require_room(client: Client, wanted: Mapping[str, int], folder: object) -> None:
     """Raises NoSpace where what goes to a disk does not fit there now. Nodes may share a disk."""
     asked = {node: wire.Room() for node in client.roster.nodes if wanted.get(node)}
     replies = client.courier.ask_each(asked)
@@ -122,7 +122,7 @@ def _require_room(client: Client, wanted: Mapping[str, int], folder: Folder) -> 
             raise _no_space(names, free[disk], needed, folder)
 
 
-def _no_space(nodes: Sequence[str], free: int, needed: int, folder: Folder) -> NoSpace:
+def _no_space(nodes: Sequence[str], free: int, needed: int, folder: object) -> NoSpace:
     from .units import show_two
 
     has, needs = show_two(free, needed)

@@ -139,6 +139,28 @@ KEPT_MEMBERS = 20_000
 MAX_FAILURES_KEPT = 100
 """Failures of one job, or damaged keys, that a node describes in full; beyond that they are counted."""
 
+# -- S3
+
+S3_STREAMS = 8
+"""Connections to S3 on which one node moves bytes at once, whatever it was asked for; each has a buffer
+of CHUNK_BYTES. One connection to S3 gives some 50 to 90 MB/s."""
+
+S3_PIECE_BYTES = 8 << 20
+"""An object of more than this is moved in pieces of this size, several at once."""
+
+S3_MAX_PARTS = 10_000
+"""Pieces of one upload that S3 takes; those of a very large key are larger."""
+
+MAX_S3_COPIES = 8
+"""Copies from or to S3 that one node works on at once."""
+
+S3_ATTEMPTS = 4
+"""How often one request to S3 is made, where it fails in a way that may pass."""
+
+S3_SILENCE_S = 8.0
+"""A connection to S3 on which nothing arrives for so long has failed; a copy that is ended waits no longer
+for it (10 s are promised)."""
+
 # -- strangers
 
 MAX_CONNECTIONS = 8192

@@ -6,6 +6,7 @@
     shuffle         DEALER and PUSH to the peers
     job threads     wait for commands; evals and verifies have one each
     gatekeeper      admits connections of holders of the cluster key
+    S3 threads      copies from and to S3 (`s3copies`)
 
 No handler in this thread touches the disk, so a ping is answered while a disk hangs. Other threads
 reply through a mailbox. What a client started is registered under its session and ends with it.
@@ -46,6 +47,7 @@ from .outputs import Outputs
 from .placement import Roster
 from .processes import Registry
 from .reception import Reception
+from .s3copies import Copies
 from .sessions import Sessions
 from .shell import Shell
 from .shipment import Dock
@@ -123,6 +125,7 @@ class Node:
         self._admissions, self._replies = reception.admissions, reception.replies
         with store.disk_errors("can not read what earlier runs have left"):
             ledger, in_doubt = Ledger(store.root, roster), InDoubt(store.root)
+            self._copies = Copies(store, roster, sessions)
         self._keys = KeyServer(
             store, roster, self._inbox, sessions, ledger=ledger, file_folder=self._file_folder
         )
@@ -183,6 +186,8 @@ class Node:
             wire.Fates: self._fates.on_fates,
             wire.Census: self._outputs.on_census,
             wire.Clear: self._outputs.on_clear,
+            wire.StageIn: self._copies.on_copy,
+            wire.StageOut: self._copies.on_copy,
         }
 
     # -- the loop
@@ -192,6 +197,7 @@ class Node:
         self._inbox.start()
         self._shuffle.start()
         self._door.start()
+        self._copies.start()
         self._supervisor.ready()
         while not self._is_drained():
             self._reception.wait()
@@ -317,6 +323,8 @@ class Node:
             "staged": len(self._staging),
             "in-doubt": len(self._in_doubt),
             "shuffle": len(self._shuffle),
+            "copies": len(self._copies),
+            "uploads": len(self._copies.uploads),
         }
 
     def _on_close(self, close: wire.Close, body: Body, caller: Caller) -> None:
@@ -335,6 +343,7 @@ class Node:
         self._next_tick = now + TICK_S
         self._supervisor.alive()
         self._jobs.report()
+        self._copies.report()
         self._sessions.expire()
         self._registry.sweep_orphans()
         self._rest()
@@ -367,10 +376,11 @@ class Node:
         """Tear down what is left, give its replies a moment to go out, and close."""
         self._sessions.close_all()
         until = time.monotonic() + _STOPPING_S
-        held = (self._jobs, self._evals, self._verifier, self._staging, self._inbox)
+        held = (self._jobs, self._evals, self._verifier, self._staging, self._inbox, self._copies)
         while any(held) and time.monotonic() < until:
             self._replies.send()
             time.sleep(0.01)
+        self._copies.stop()
         self._shuffle.stop()
         self._inbox.stop()
         self._disk.stop()

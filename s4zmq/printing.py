@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import starmap
 
 from . import wire
@@ -47,12 +47,27 @@ def print_rehearsal(plan: wire.Plan, planned: Mapping[str, wire.Planned]) -> Non
         *(_rehearsed(plan, node, reply) for node, reply in planned.items()),
         _rehearsed(plan, "all", _sum(planned.values())),
     ]
+    head = f"{plan.kind} {plan.inputs} {plan.outdir}: nothing is run or changed"
+    _print_dry_run([head, *_table(rows), _skew(plan, planned)])
+
+
+def print_staging(what: str, planned: Mapping[str, wire.Moved]) -> None:
+    """What a copy from or to S3 would move on each node."""
+    rows: list[tuple[str, ...]] = [("node", "keys", "bytes", "there", "to move")]
+    for node, reply in planned.items():
+        numbers = (reply.keys, reply.bytes, reply.skipped, reply.keys - reply.skipped)
+        rows.append((node, *(f"{number:,}" for number in numbers)))
+    _print_dry_run([f"{what}: nothing is moved or changed", *_table(rows)])
+
+
+def _table(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = [f"{plan.kind} {plan.inputs} {plan.outdir}: nothing is run or changed"]
     for node, *numbers in rows:
         cells = starmap(str.rjust, zip(numbers, widths[1:], strict=True))
-        lines.append("  ".join((node.ljust(widths[0]), *cells)))
-    lines.append(_skew(plan, planned))
+        yield "  ".join((node.ljust(widths[0]), *cells))
+
+
+def _print_dry_run(lines: Iterable[str]) -> None:
     print("\n".join(f"dry run: {line}" for line in lines), flush=True)
 
 

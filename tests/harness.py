@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -61,6 +61,7 @@ class Node:
         self.folder = cluster.folder / f"node-{address.replace(':', '-')}"
         self.data = self.folder / "data"
         self._conf, self._key_path = str(cluster.conf), cluster.key_path
+        self._variables = cluster.variables
         self._options = list(options)
         self._inside = list(inside)
         self._process: subprocess.Popen[bytes] | None = None
@@ -78,7 +79,7 @@ class Node:
                 stdout=log,
                 stderr=log,
                 cwd=self.folder,
-                env={**os.environ, "S4_STOP_AT": stop_at},
+                env={**os.environ, **self._variables, "S4_STOP_AT": stop_at},
                 start_new_session=True,
             )
 
@@ -140,9 +141,17 @@ class Cluster:
     """Some nodes, their conf file, and the command line that speaks to them."""
 
     def __init__(
-        self, folder: Path, nodes: int = 3, options: Sequence[str] = (), *, has_key: bool = True
+        self,
+        folder: Path,
+        nodes: int = 3,
+        options: Sequence[str] = (),
+        *,
+        has_key: bool = True,
+        variables: Mapping[str, str] | None = None,
     ) -> None:
+        """`variables` are in the environment of the nodes, and of nobody else."""
         self.folder = folder
+        self.variables = dict(variables or {})
         self.conf = folder / "s4.conf"
         self.key_path = str(folder / "s4.key") if has_key else ""
         if has_key:

@@ -28,7 +28,7 @@ LINE = re.compile(r"^import time: +\d+ \| +\d+ \| +(\S+)$", re.M)
 
 HEALTH = words(
     "checksum cli client clusterkey codec config courier errors interrupts keys limits lines placement"
-    " sockets wire"
+    " sockets wire wirejobs wirekeys wires3"
 )
 COPY = HEALTH | words("copying gets localfiles memory pipes printing puts streams transfer")
 ROOMS = {"health": HEALTH, "ls": HEALTH | {"printing"}, "put": COPY, "get": COPY}

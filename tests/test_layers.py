@@ -140,8 +140,12 @@ def test_a_folder_of_modules_is_one_room() -> None:
 
 
 def test_an_import_from_above_or_beside_is_named() -> None:
-    assert complaints("wire", {"node"}) == [f"wire (layer 0) imports node (layer {LAYERS['node']})"]
-    assert complaints("keys", {"codec"}) == ["keys (layer 1) imports codec (layer 1)"]
+    assert complaints("wire", {"node"}) == [
+        f"wire (layer {LAYERS['wire']}) imports node (layer {LAYERS['node']})"
+    ]
+    assert complaints("keys", {"codec"}) == [
+        f"keys (layer {LAYERS['keys']}) imports codec (layer {LAYERS['codec']})"
+    ]
     assert not complaints("node", {"wire", "codec"})
 
 

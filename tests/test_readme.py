@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from .harness import BIN
+from .s3.servers import start_moto, variables
 
 README = Path(__file__).parent.parent / "README.md"
 BLOCK = re.compile(r"^```console\n(.*?)^```", re.M | re.S)
@@ -39,9 +41,19 @@ def test_the_readme_has_examples() -> None:
     assert len(examples()) > 20
 
 
-def test_the_console_blocks_print_what_the_readme_shows(tmp_path: Path) -> None:
+@pytest.fixture
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """An S3 with the bucket of the README; what must be in the environment to use it."""
+    server = start_moto(tmp_path_factory.mktemp("moto"))
+    server.client.create_bucket(Bucket="my-bucket")
+    yield variables(server.endpoint)
+    server.stop()
+
+
+def test_the_console_blocks_print_what_the_readme_shows(tmp_path: Path, s3: dict[str, str]) -> None:
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith("S4_")},
+        **s3,
         "HOME": str(tmp_path),
         "PATH": f"{BIN}:{os.environ['PATH']}",
     }

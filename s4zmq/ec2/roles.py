@@ -45,6 +45,8 @@ def policy(partition: str, account: str, cluster: Cluster, write_buckets: Sequen
                 "s3:PutObject s3:DeleteObject s3:AbortMultipartUpload s3:ListMultipartUploadParts", objects
             )
         )
+        buckets = [f"arn:{partition}:s3:::{bucket}" for bucket in write_buckets]
+        statements.append(_allow("s3:ListBucketMultipartUploads", buckets))
     return {"Version": "2012-10-17", "Statement": statements}
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 from ..cluster.kit import commands_running, make_tree, names, put_keys, put_tree, some_bytes
 from ..harness import wait_until
 from .netns import CLIENT, NetCluster
@@ -143,38 +141,3 @@ def test_cut_client_during_jobs_ends_its_commands_on_all_nodes(net: NetCluster, 
     net.heal()
     net.assert_no_leftovers()
     assert names(net, "out/") == names(net, "half/") == []
-
-
-@pytest.mark.parametrize("way", ["cut_from", "cut_to"])
-def test_one_way_cut_owner_before_any_request_fails_each_by_name(
-    net: NetCluster, tmp_path: Path, way: str
-) -> None:
-    fill(net, tmp_path)
-    getattr(net, way)(net.nodes[1])
-    requests = Requests(net)
-    requests.start_all(every_verb(tmp_path, "cut"))
-    assert_others_are_usable(net, "cut")
-    requests.must_name(net.nodes[1])
-    assert_health_names(net, net.nodes[1])
-    net.heal()
-    again = Requests(net)
-    again.start_all(every_verb(tmp_path, "healed"))
-    again.must_succeed()
-
-
-@pytest.mark.parametrize("way", ["cut_from", "cut_to"])
-def test_one_way_cut_peer_during_map_to_n_fails_it_and_resume_finishes(
-    net: NetCluster, tmp_path: Path, way: str
-) -> None:
-    fill(net, tmp_path)
-    go, words = tmp_path / "go", ("s4://in/", "s4://out/")
-    command = f"until [ -e {go} ]; do sleep 0.1; done; touch 0_y 1_y 2_y; ls"
-    requests = Requests(net)
-    requests.start("map-to-n", "map-to-n", *words, command)
-    wait_until(lambda: commands_running(net) == 3, "all commands to run")
-    getattr(net, way)(net.nodes[1], net.nodes[0], net.nodes[2])
-    go.touch()
-    requests.must_name(*net.nodes)
-    net.heal()
-    wait_until(lambda: net.s4("map-to-n", "--resume", *words, command).returncode == 0, "it to succeed", 20)
-    assert len(names(net, "out/")) == 9

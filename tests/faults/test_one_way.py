@@ -1,4 +1,4 @@
-"""Links that carry packets in one direction only: for a moment, and for longer than a lease."""
+"""Links that carry packets in one direction only: for good, for a moment, for longer than a lease."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import pytest
 
 from s4zmq.limits import LEASE_S
 
-from ..cluster.kit import names
+from ..cluster.kit import commands_running, names
 from ..harness import wait_until
 from .kit import OUTPUTS, SPLIT, assert_resumed, put_inputs, wait_all_or_none
 from .netns import NetCluster
-from .verbs import Requests, every_verb, fill
+from .verbs import Requests, assert_health_names, assert_others_are_usable, every_verb, fill
 
 MANY = {f"{number % 3}_{number}": b"%d\n" % number for number in range(60)}
 SLOW = f"sleep 0.3; {SPLIT}"
@@ -49,3 +49,38 @@ def test_one_way_cut_peer_for_longer_than_its_lease_during_commit_of_map_to_n_le
     net.heal()
     wait_all_or_none(net)
     assert_resumed(net, tmp_path / "made", MANY, SLOW)
+
+
+@WAYS
+def test_one_way_cut_owner_before_any_request_fails_each_by_name(
+    net: NetCluster, tmp_path: Path, way: str
+) -> None:
+    fill(net, tmp_path)
+    getattr(net, way)(net.nodes[1])
+    requests = Requests(net)
+    requests.start_all(every_verb(tmp_path, "cut"))
+    assert_others_are_usable(net, "cut")
+    requests.must_name(net.nodes[1])
+    assert_health_names(net, net.nodes[1])
+    net.heal()
+    again = Requests(net)
+    again.start_all(every_verb(tmp_path, "healed"))
+    again.must_succeed()
+
+
+@WAYS
+def test_one_way_cut_peer_during_map_to_n_fails_it_and_resume_finishes(
+    net: NetCluster, tmp_path: Path, way: str
+) -> None:
+    fill(net, tmp_path)
+    go, words = tmp_path / "go", ("s4://in/", "s4://out/")
+    command = f"until [ -e {go} ]; do sleep 0.1; done; touch 0_y 1_y 2_y; ls"
+    requests = Requests(net)
+    requests.start("map-to-n", "map-to-n", *words, command)
+    wait_until(lambda: commands_running(net) == 3, "all commands to run")
+    getattr(net, way)(net.nodes[1], net.nodes[0], net.nodes[2])
+    go.touch()
+    requests.must_name(*net.nodes)
+    net.heal()
+    wait_until(lambda: net.s4("map-to-n", "--resume", *words, command).returncode == 0, "it to succeed", 20)
+    assert len(names(net, "out/")) == 9

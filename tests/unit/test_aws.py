@@ -46,6 +46,7 @@ def ours(foreign: Exception) -> errors.S4Error:
             errors.AwsRegion,
             "it is in eu-west-1: set AWS_REGION",
         ),
+        (answer("InvalidObjectState", 403), errors.AwsRefused, "InvalidObjectState"),
         (answer("412", 412), errors.ObjectChanged, "changed"),
         (answer("SlowDown", 503), errors.AwsBusy, "later"),
         (answer("Unheard", 502, "bad\ngateway"), errors.AwsBusy, "bad gateway"),

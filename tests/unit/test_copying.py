@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from s4zmq.copying import _key_for, _survey
+from s4zmq.copying import _survey, key_for
 from s4zmq.errors import KeyInvalid, LocalFileError
 from s4zmq.keys import Folder, Key
 
@@ -30,7 +30,7 @@ def owner(key: Key) -> str:
 def test_a_file_goes_to_the_key_or_into_the_folder_that_is_named(
     source: str, target: str, key: str
 ) -> None:
-    assert str(_key_for(source, target)) == key
+    assert str(key_for(source, target)) == key
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_a_file_goes_to_the_key_or_into_the_folder_that_is_named(
 )
 def test_a_target_that_can_not_be_a_key_is_refused(source: str, target: str, why: str) -> None:
     with pytest.raises(KeyInvalid, match=why):
-        _key_for(source, target)
+        key_for(source, target)
 
 
 def test_all_bad_names_of_a_tree_are_listed(tmp_path: Path) -> None:

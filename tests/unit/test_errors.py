@@ -12,9 +12,15 @@ from s4zmq.codec import error_of, failure_of, row_of
 from s4zmq.errors import BY_CODE, KeyNotFound, NoSpace, S4Error, StorageError, from_code, map_errors
 
 FAMILIES = {errors.RequestError, errors.WorldError}
-RETRY_MAY_HELP = {errors.NodeBusy, errors.QueueFull, errors.NodeUnreachable}
-RETRY_MAY_HELP |= {errors.ConnectionLost, errors.Cancelled}
-RETRY_MAY_HELP |= {errors.AwsUnreachable, errors.AwsBusy}
+RETRY_MAY_HELP = {
+    errors.NodeBusy,
+    errors.QueueFull,
+    errors.NodeUnreachable,
+    errors.ConnectionLost,
+    errors.Cancelled,
+    errors.AwsUnreachable,
+    errors.AwsBusy,
+}
 
 
 def all_classes(base: type[S4Error] = S4Error) -> Iterator[type[S4Error]]:

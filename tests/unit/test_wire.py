@@ -7,7 +7,7 @@ from typing import Any
 import msgpack
 import pytest
 
-from s4zmq import codec, wire
+from s4zmq import codec, wire, wirejobs, wirekeys, wires3
 
 from .wire_examples import EXAMPLES
 
@@ -16,7 +16,7 @@ ENVELOPE_FIELDS = {"op", "id", "roster", "session"}
 
 @pytest.mark.parametrize(("message", "pinned"), EXAMPLES, ids=[type(m).__name__ for m, _ in EXAMPLES])
 def test_the_bytes_of_a_message_never_change(message: Any, pinned: bytes) -> None:
-    assert codec.encode(message, 7) == [b"s4z\x03", pinned]
+    assert codec.encode(message, 7) == [b"s4z\x04", pinned]
     assert msgpack.unpackb(pinned)["op"] == wire.OPS[type(message)]
 
 
@@ -25,7 +25,9 @@ def test_every_message_has_exactly_one_pinned_example() -> None:
 
 
 def test_every_message_class_of_the_room_has_an_op() -> None:
-    classes = {cls for cls in vars(wire).values() if isinstance(cls, type) and hasattr(cls, "_fields")}
+    rooms = (wire, wirekeys, wirejobs, wires3)
+    found = {cls for room in rooms for cls in vars(room).values() if isinstance(cls, type)}
+    classes = {cls for cls in found if hasattr(cls, "_fields")}
     assert classes == set(wire.OPS)
 
 

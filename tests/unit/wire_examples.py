@@ -223,4 +223,37 @@ EXAMPLES: list[tuple[Any, bytes]] = [
         wire.Clear(RECIPE, ["s4://b/out/k/"]),
         b"\x84\xa6recipe\xc4\x08rrrrrrrr\xa7folders\x91\xads4://b/out/k/\xa2op\xa5clear\xa2id\x07",
     ),
+    (
+        wire.StageIn("trip", "data/", "s4://csv/", False, True, False),
+        b"\x88\xa6bucket\xa4trip"
+        b"\xa6prefix\xa5data/"
+        b"\xa6target\xa9s4://csv/"
+        b"\xa6single\xc2"
+        b"\xa6resume\xc3"
+        b"\xa7dry_run\xc2"
+        b"\xa2op\xa8stage-in\xa2id\x07",
+    ),
+    (
+        wire.StageOut("s4://out/", "trip", "data/", False, False, True),
+        b"\x88\xa6source\xa9s4://out/"
+        b"\xa6bucket\xa4trip"
+        b"\xa6prefix\xa5data/"
+        b"\xa6single\xc2"
+        b"\xa6resume\xc2"
+        b"\xa7dry_run\xc3"
+        b"\xa2op\xa9stage-out\xa2id\x07",
+    ),
+    (
+        wire.Moving(3, 4096, 1),
+        b"\x85\xa4keys\x03\xa5bytes\xcd\x10\x00\xa6failed\x01\xa2op\xa6moving\xa2id\x07",
+    ),
+    (
+        wire.Moved(9, 1 << 33, 2, 1, [(0, "E_AWS_MISSING", "gone", {"aws": "NoSuchKey"})]),
+        b"\x87\xa4keys\x09"
+        b"\xa5bytes\xcf\x00\x00\x00\x02\x00\x00\x00\x00"
+        b"\xa7skipped\x02"
+        b"\xa6failed\x01"
+        b"\xa8failures\x91\x94\x00\xadE_AWS_MISSING\xa4gone\x81\xa3aws\xa9NoSuchKey"
+        b"\xa2op\xa5moved\xa2id\x07",
+    ),
 ]

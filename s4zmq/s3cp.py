@@ -1,0 +1,169 @@
+"""`s4 cp` from and to S3: the nodes move the bytes, the client plans and reports.
+
+First every node looks: at names, at what is in the way, at its room; then all of them move what they
+own. The client holds counts only, and asks nothing of S3 itself. Prints a dry run and the progress.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, Union
+
+from . import wire
+from .client import Client, nothing_below
+from .codec import Body, error_of
+from .copying import key_for, require_room
+from .errors import AwsMissing, Cancelled, RequestError, S4Error, WorldError
+from .keys import SCHEME, Folder, Key
+from .progress import Counts, Progress, sum_of
+from .s3names import S3_SCHEME, Place
+from .units import show_count
+
+_SHOWN = 50
+"""Failures that are named; the others are counted."""
+
+Request = Union[wire.StageIn, wire.StageOut]
+
+
+class _Task(NamedTuple):
+    """What is to be copied."""
+
+    request: Request
+    nodes: Sequence[str]
+    """Who takes part: all, or the owner of the one key."""
+
+    nothing: S4Error
+    """What to say where there is nothing to copy."""
+
+
+def copy_s3(
+    client: Client, source: str, target: str, *, recursive: bool, resume: bool, dry_run: bool
+) -> None:
+    """Copy one object or key, or with `recursive` everything below. Raises S4Error."""
+    _refuse_others(source, target)
+    if source.startswith(S3_SCHEME):
+        task = _task_in(client, source, target, recursive, resume)
+    else:
+        task = _task_out(client, source, target, recursive, resume)
+    client.holds_work()
+    planned = _plan(client, task)
+    if dry_run:
+        from .printing import print_staging
+
+        print_staging(f"cp {'-r ' if recursive else ''}{source} {target}", planned)
+        return
+    if isinstance(task.request, wire.StageIn) and not resume:
+        require_room(client, {node: reply.bytes for node, reply in planned.items()}, target)
+    total = Counts(sum(reply.keys for reply in planned.values()), sum(r.bytes for r in planned.values()))
+    _Moving(client, task, total).run()
+
+
+def _refuse_others(source: str, target: str) -> None:
+    if source.startswith(S3_SCHEME) and target.startswith(S3_SCHEME):
+        raise RequestError("cp does not copy from S3 to S3: use `aws s3 cp`")
+    if not source.startswith(SCHEME) and not target.startswith(SCHEME):
+        raise RequestError("cp does not copy between S3 and local files: use `aws s3 cp`, or go by s4://")
+
+
+def _task_in(client: Client, source: str, target: str, recursive: bool, resume: bool) -> _Task:
+    place = Place.parse(source)
+    nothing = AwsMissing(f"no object in {place.below()}: is its name right?")
+    if recursive:
+        place, folder = place.below(), Folder.parse(target)
+        request = wire.StageIn(*place, str(folder), False, resume, False)
+        return _Task(request, client.roster.nodes, nothing)
+    if place.is_folder:
+        raise RequestError(f"{place} is a folder: copy it with -r")
+    key = key_for(source, target)
+    return _Task(wire.StageIn(*place, str(key), True, resume, False), [client.owner(key)], nothing)
+
+
+def _task_out(client: Client, source: str, target: str, recursive: bool, resume: bool) -> _Task:
+    place = Place.parse(target)
+    if recursive:
+        folder, place = Folder.parse(source), place.below()
+        request = wire.StageOut(str(folder), *place, False, resume, False)
+        return _Task(request, client.roster.nodes, nothing_below(folder))
+    key = Key.parse(source)
+    if place.is_folder:
+        place = place._replace(path=place.path + key.name)
+    return _Task(
+        wire.StageOut(str(key), *place, True, resume, False), [client.owner(key)], nothing_below(key)
+    )
+
+
+# -- planning
+
+
+def _plan(client: Client, task: _Task) -> Mapping[str, wire.Moved]:
+    """What each node would do, in the order of the roster. Raises where anything is in the way: then
+    nothing has moved."""
+    request = task.request._replace(dry_run=True)
+    replies = client.courier.ask_each({node: request for node in task.nodes}, resend=False)
+    planned = {node: replies[node][0] for node in task.nodes}
+    _raise_failures(planned.values(), [], "nothing was copied", "can not be copied")
+    if not sum(reply.keys for reply in planned.values()):
+        raise task.nothing
+    return planned
+
+
+# -- moving
+
+
+class _Moving:
+    """A copy on all its nodes. What fails on one does not end the others, but for a node that is gone."""
+
+    def __init__(self, client: Client, task: _Task, total: Counts) -> None:
+        self._courier = client.courier
+        self._task = task
+        self._total = total
+        self._counts = dict.fromkeys(task.nodes, Counts())
+        self._ended: list[wire.Moved] = []
+        self._errors: list[S4Error] = []
+
+    def run(self) -> None:
+        """Start, and wait for every node. Raises what failed."""
+        with Progress("cp", self._total) as progress:
+            for node in self._task.nodes:
+                on_reply = self._on_reply_from(node, progress)
+                self._courier.request(node, self._task.request, on_reply, resend=False)
+            self._courier.run_until(self._is_over)
+        _raise_failures(self._ended, self._errors, "--resume copies the rest", "were not copied")
+
+    def _is_over(self) -> bool:
+        return bool(self._errors) or len(self._ended) == len(self._task.nodes)
+
+    def _on_reply_from(self, node: str, progress: Progress) -> Callable[[Any, Body], None]:
+        def on_reply(reply: Any, _: Body) -> None:
+            if isinstance(reply, S4Error):
+                self._errors.append(reply)
+                return
+            self._counts[node] = Counts(reply.keys, reply.bytes, reply.failed)
+            progress.show(sum_of(self._counts.values()))
+            if isinstance(reply, wire.Moved):
+                self._ended.append(reply)
+
+        return on_reply
+
+
+def _raise_failures(replies: Any, errors: Sequence[S4Error], then: str, what: str) -> None:
+    """One error that names what failed, up to _SHOWN of it."""
+    reasons = [error for error in errors if not isinstance(error, Cancelled)] or list(errors)
+    rows = sorted((row for reply in replies for row in reply.failures), key=lambda row: row[2])
+    reasons += map(error_of, rows)
+    count = sum(reply.failed for reply in replies) + len(reasons) - len(rows)
+    if not count:
+        return
+    if count == 1:
+        raise type(reasons[0])(f"{reasons[0].text}; {then}")
+    lines = [f"{number}. {error.text}" for number, error in enumerate(reasons[:_SHOWN], 1)]
+    if count > len(lines):
+        lines.append(f"... and {count - len(lines)} more")
+    raise _kind_of(reasons)("\n".join((f"{show_count(count, 'object')} {what}; {then}:", *lines)))
+
+
+def _kind_of(reasons: Sequence[S4Error]) -> type[S4Error]:
+    """The class that decides the exit status: trying again helps only where it does for all."""
+    if len({type(error) for error in reasons}) == 1 or all(error.exit_status == 3 for error in reasons):
+        return type(reasons[0])
+    return WorldError
