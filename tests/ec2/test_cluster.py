@@ -127,6 +127,7 @@ def test_what_is_made_is_as_tight_and_as_short_lived_as_was_said(cloud: Cloud, l
         "ec2:DescribeInstances": "*",
         "ssm:GetParameter": "arn:aws:ssm:us-east-1:123456789012:parameter/s4/taxi/key",
         "ssm:PutParameter": "arn:aws:ssm:us-east-1:123456789012:parameter/s4/taxi/hosts/*",
+        "s3:ListBucketMultipartUploads": [bucket.removesuffix("/*") for bucket in BUCKETS],
         "s3:PutObject": BUCKETS,
         "s3:DeleteObject": BUCKETS,
         "s3:AbortMultipartUpload": BUCKETS,
