@@ -42,6 +42,12 @@ variable "ssh_user" {
   description = "The user that the base lets in: admin on Debian, ubuntu on Ubuntu."
 }
 
+variable "root_device" {
+  type        = string
+  default     = "/dev/xvda"
+  description = "As the base calls its root disk: /dev/xvda on Debian, /dev/sda1 on Ubuntu."
+}
+
 locals {
   time = formatdate("YYYYMMDD-hhmmss", timestamp())
 }
@@ -75,7 +81,7 @@ source "amazon-ebs" "s4" {
   }
 
   launch_block_device_mappings {
-    device_name           = "/dev/xvda"
+    device_name           = var.root_device
     volume_type           = "gp3"
     volume_size           = 16
     iops                  = 3000

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
+from pathlib import Path
 
 from .files import Files
 from .machines import Machine
@@ -21,16 +22,21 @@ def ssh_words(files: Files, machine: Machine, *options: str) -> list[str]:
     """`ssh` with all that it must know of the machine, but for whom to call."""
     settings = {
         "HostKeyAlias": machine.id,
-        "UserKnownHostsFile": str(files.known_hosts),
+        "UserKnownHostsFile": _quoted(files.known_hosts),
         "GlobalKnownHostsFile": "/dev/null",
         "StrictHostKeyChecking": "yes",
         "ConnectTimeout": "10",
         "ServerAliveInterval": "15",
     }
     if files.ssh_key.exists():
-        settings |= {"IdentityFile": str(files.ssh_key), "IdentitiesOnly": "yes"}
+        settings |= {"IdentityFile": _quoted(files.ssh_key), "IdentitiesOnly": "yes"}
     words = [word for name, value in settings.items() for word in ("-o", f"{name}={value}")]
     return ["ssh", *words, *options]
+
+
+def _quoted(path: Path) -> str:
+    """As ssh takes one path: blanks would part it in two, and a percent sign begins a token."""
+    return '"' + str(path).replace("%", "%%") + '"'
 
 
 def target(machine: Machine) -> str:

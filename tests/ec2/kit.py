@@ -30,7 +30,7 @@ alias="" known="" words=()
 while (($#)); do
     case $1 in
         HostKeyAlias=*) alias=${1#*=}; shift ;;
-        UserKnownHostsFile=*) known=${1#*=}; shift ;;
+        UserKnownHostsFile=*) known=${1#*=}; known=${known//\\"/}; shift ;;
         --) shift; words=("${@:2}"); break ;;
         *) shift ;;
     esac

@@ -21,7 +21,7 @@ from s4zmq.ec2.overview import layout, overview
 from s4zmq.ec2.removal import remove
 from s4zmq.errors import AwsRefused, AwsUnreachable
 
-from ..harness import BIN
+from ..harness import BIN, wait_until
 from .kit import REGION, Cloud, Hypervisor, Laptop, mode_of, tags_of
 
 UP = ("--num", 2, "--type", "i3en.xlarge", "--ssh-from", "203.0.113.7/32")
@@ -57,6 +57,13 @@ def test_a_cluster_comes_up_is_entered_and_goes(
 
     assert laptop.ok("ssh", "taxi", "s4 cp s4://b/k -; echo $((6 * 7))").stdout == "x\n42\n"
     assert laptop.run("ssh", "taxi", "exit 7").returncode == 7
+
+    again = next(iter(hypervisor.machines.values()))
+    assert again.stop() == 0
+    again.start()  # finds its conf, and asks for peers no more
+    wait_until(lambda: again.log.count(" serves ") == 2, "a node that was started again", 30)
+    assert again.log.count("looks for peers") == 1
+    assert laptop.s4("health", conf=conf).count("healthy: 127.") == 2
 
     assert "say --yes" in laptop.refused("down", "taxi", status=2)
     assert len(cloud.instances("running")) == 2
@@ -120,6 +127,7 @@ def test_what_is_made_is_as_tight_and_as_short_lived_as_was_said(cloud: Cloud, l
         "ec2:DescribeInstances": "*",
         "ssm:GetParameter": "arn:aws:ssm:us-east-1:123456789012:parameter/s4/taxi/key",
         "ssm:PutParameter": "arn:aws:ssm:us-east-1:123456789012:parameter/s4/taxi/hosts/*",
+        "s3:ListBucketMultipartUploads": [bucket.removesuffix("/*") for bucket in BUCKETS],
         "s3:PutObject": BUCKETS,
         "s3:DeleteObject": BUCKETS,
         "s3:AbortMultipartUpload": BUCKETS,
