@@ -73,16 +73,16 @@ class Progress:
         self._due = now + self._interval_s
         text = self._text(counts, now - self._started_at)
         if self._is_terminal:
+            self._is_shown = True  # before it is so: a Ctrl-C may come at any moment
             self._write(f"{_CLEAR_LINE}{text[: self._width() - 1]}")
-            self._is_shown = True
         else:
             self._write(f"s4: {text}\n")
 
     def clear(self) -> None:
         """Take the line away, so that others can print. It comes back with the next news."""
         if self._is_shown:
-            self._is_shown = False
             self._write(_CLEAR_LINE)
+            self._is_shown = False
 
     def _write(self, text: str) -> None:
         try:

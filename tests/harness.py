@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -24,6 +25,15 @@ START_S = 30.0
 _DIES_WITH_US = ("setpriv", "--pdeathsig", "KILL", "--")
 """A test run that is killed can not stop its nodes; they end with the process that started them."""
 LEFTOVERS_S = 12.0
+
+
+def without_progress(stderr: bytes) -> bytes:
+    """What a command line has said, but for how far it is: whatever takes more than some seconds tells
+    that, and on a busy machine anything may."""
+    return _PROGRESS.sub(b"", stderr)
+
+
+_PROGRESS = re.compile(rb"^s4: [a-z-]+: [0-9]+ (of [0-9]+ )?keys?, .*\n", re.M)
 
 
 def wait_until(is_so: Callable[[], object], what: str, timeout_s: float = 10.0) -> None:
@@ -207,8 +217,8 @@ class Cluster:
         cwd: Path | None = None,
         timeout_s: float = 30.0,
     ) -> subprocess.CompletedProcess[bytes]:
-        """Run `s4 WORDS` to its end, whatever its status."""
-        return subprocess.run(
+        """Run `s4 WORDS` to its end, whatever its status. Lines of progress are left out of its stderr."""
+        done = subprocess.run(
             [str(BIN / "s4"), *map(str, words)],
             input=stdin,
             capture_output=True,
@@ -217,6 +227,8 @@ class Cluster:
             timeout=timeout_s,
             check=False,
         )
+        done.stderr = without_progress(done.stderr)
+        return done
 
     def ok(self, *words: object, stdin: bytes = b"", cwd: Path | None = None) -> bytes:
         """Run `s4 WORDS`, which must succeed without a word on stderr; its stdout."""

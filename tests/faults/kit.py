@@ -9,7 +9,7 @@ from pathlib import Path
 from s4zmq.errors import S4Error
 
 from ..cluster.kit import make_tree, values
-from ..harness import Cluster, wait_until
+from ..harness import Cluster, wait_until, without_progress
 
 INPUTS = {
     **{f"{number}_in": b"%d\n" % number for number in range(6)},
@@ -48,7 +48,7 @@ def ended(process: subprocess.Popen[bytes], timeout_s: float = FAULT_DEADLINE_S)
     """(exit status, stderr) of a command line that a fault has hit: it ends by itself, in time."""
     _, stderr = process.communicate(timeout=timeout_s)
     assert b"Traceback" not in stderr, stderr
-    return process.returncode, stderr.decode()
+    return process.returncode, without_progress(stderr).decode()
 
 
 def partial(cluster: Cluster) -> dict[str, set[str]]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO, NamedTuple
 
 from ..cluster.kit import is_gone, make_tree, put_tree, some_bytes, transfers_open
-from ..harness import Cluster, Node, wait_until
+from ..harness import Cluster, Node, wait_until, without_progress
 
 FAILS_WITHIN_S = 13.0
 """A node that is down, hung or cut off fails a request within 10 s; the rest is for a small machine on
@@ -56,7 +56,7 @@ class Requests:
             except subprocess.TimeoutExpired:
                 self.kill()
                 raise AssertionError(f"{name} has not ended after {within_s:g} s") from None
-            ended[name] = Ended(process.returncode, stdout, stderr.decode())
+            ended[name] = Ended(process.returncode, stdout, without_progress(stderr).decode())
         return ended
 
     def send(self, signum: int) -> None:

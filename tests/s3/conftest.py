@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from ..harness import Cluster
-from .servers import Proxy, S3Cluster, Server, start_moto, start_rclone, variables
+from .servers import Proxy, Server, start_moto, start_rclone, variables
 
 _numbers = itertools.count(1)
 
@@ -59,7 +59,7 @@ def rclone_bucket() -> str:
 
 @pytest.fixture(scope="session")
 def _s3_cluster(tmp_path_factory: pytest.TempPathFactory, proxy: Proxy) -> Iterator[Cluster]:
-    cluster = S3Cluster(tmp_path_factory.mktemp("s3"), variables=variables(proxy.endpoint))
+    cluster = Cluster(tmp_path_factory.mktemp("s3"), variables=variables(proxy.endpoint))
     try:
         cluster.start()
         yield cluster

@@ -20,7 +20,7 @@ from urllib.parse import unquote, urlsplit
 import boto3
 from botocore.config import Config
 
-from ..harness import BIN, Cluster, Port, wait_until
+from ..harness import BIN, Port, wait_until
 
 KEY, SECRET = "AKIDOFATEST", "a-secret-of-a-test"
 REGION = "us-east-1"
@@ -256,17 +256,6 @@ class Handler(BaseHTTPRequestHandler):
         """Say nothing, until the test has had enough; for a fault to return."""
         self.server.proxy.released.wait(60)
         return self.hang_up()
-
-
-class S3Cluster(Cluster):
-    """A cluster whose nodes may use S3."""
-
-    def s4(self, *words: object, **options: Any) -> subprocess.CompletedProcess[bytes]:
-        """Run `s4 WORDS`. How far it is after some seconds is left out: a busy machine is no news."""
-        done = super().s4(*words, **options)
-        lines = done.stderr.splitlines(keepends=True)
-        done.stderr = b"".join(line for line in lines if not line.startswith(b"s4: cp: "))
-        return done
 
 
 def put_objects(server: Server, bucket: str, objects: dict[str, bytes]) -> None:

@@ -18,7 +18,6 @@ from .servers import (
     Fault,
     Handler,
     Proxy,
-    S3Cluster,
     Seen,
     Server,
     get_objects,
@@ -42,7 +41,7 @@ def new_cluster(tmp_path: Path) -> Iterator[NewCluster]:
     def make(nodes: int, endpoint: str, **more: str) -> Cluster:
         folder = tmp_path / f"cluster-{len(made)}"
         folder.mkdir(exist_ok=True)
-        cluster = S3Cluster(folder, nodes, variables={**variables(endpoint), **more})
+        cluster = Cluster(folder, nodes, variables={**variables(endpoint), **more})
         made.append(cluster)
         cluster.start()
         return cluster

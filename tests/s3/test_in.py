@@ -10,7 +10,7 @@ import pytest
 
 from ..cluster.kit import some_bytes, values
 from ..harness import Cluster
-from .servers import LARGE_BYTES, MANY, Proxy, S3Cluster, Server, put_multipart, put_objects, variables
+from .servers import LARGE_BYTES, MANY, Proxy, Server, put_multipart, put_objects, variables
 
 MIB = 1 << 20
 SMALL = {f"data/sub/{number:02}_x": some_bytes(100 * number, number) for number in range(6)}
@@ -136,7 +136,7 @@ def test_wrong_words_are_refused(cluster: Cluster, words: list[str], why: str, s
 
 
 def test_memory_does_not_grow_with_the_size_of_an_object(rclone: Server, tmp_path: Path) -> None:
-    cluster = S3Cluster(tmp_path, nodes=1, variables=variables(rclone.endpoint))
+    cluster = Cluster(tmp_path, nodes=1, variables=variables(rclone.endpoint))
     cluster.start()
     try:
         pid = cluster.nodes[0].process.pid

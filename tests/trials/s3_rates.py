@@ -23,8 +23,8 @@ from typing import NamedTuple
 import s4zmq.examples
 from s4zmq.examples.make_taxi import make, months
 
-from ..harness import BIN
-from ..s3.servers import S3Cluster, Server, start_rclone, variables
+from ..harness import BIN, Cluster
+from ..s3.servers import Server, start_rclone, variables
 
 EXAMPLES = Path(s4zmq.examples.__file__).parent
 SENT_OR_RECEIVED = re.compile(r"\b(?:send|recv)\w*\(.* = (\d+)$", re.M)
@@ -68,7 +68,7 @@ def peak_kb(pid: int) -> int:
 class Trial:
     """A cluster, an S3 with files in it, and a table that grows."""
 
-    def __init__(self, folder: Path, cluster: S3Cluster, server: Server, size: int) -> None:
+    def __init__(self, folder: Path, cluster: Cluster, server: Server, size: int) -> None:
         self.folder = folder
         self.cluster = cluster
         self.server = server
@@ -111,7 +111,7 @@ def fill_up(trips: Path, count: int) -> None:
 
 def trial(folder: Path, trips: Path, server: Server, aws: str) -> None:
     """All of it."""
-    cluster = S3Cluster(folder, nodes=3, variables=variables(server.endpoint))
+    cluster = Cluster(folder, nodes=3, variables=variables(server.endpoint))
     try:
         cluster.start()
         size = sum(path.stat().st_size for path in trips.iterdir())
