@@ -9,7 +9,7 @@ set -euo pipefail
 here=$(dirname -- "$(realpath -- "$0")")
 release=bookworm
 disk_mb=4096
-boot_s=${S4_TRY_BOOT_S:-400}
+boot_s=${S4_TRY_BOOT_S:-900}
 
 if [[ ${1:-} == --keep ]]; then
     work=$(realpath -m -- "${2:?--keep needs a folder}")
