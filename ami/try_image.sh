@@ -43,7 +43,8 @@ bash /tmp/in/ami/forget.sh
 rm -rf /tmp/in /tmp/state-*
 END
     # shellcheck disable=SC2016 # $1 is for the hooks
-    mmdebstrap --quiet --variant=apt --include=linux-image-cloud-amd64,systemd-sysv,dbus,udev,kmod \
+    mmdebstrap --quiet --variant=apt --dpkgopt=force-unsafe-io \
+        --include=linux-image-cloud-amd64,systemd-sysv,dbus,udev,kmod,busybox \
         --customize-hook="copy-in '$work/in' /tmp" \
         --customize-hook="upload '$work/provision' /tmp/provision" \
         --customize-hook='chroot "$1" bash /tmp/provision' \
