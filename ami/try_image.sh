@@ -9,7 +9,7 @@ set -euo pipefail
 here=$(dirname -- "$(realpath -- "$0")")
 release=bookworm
 disk_mb=4096
-boot_s=${S4_TRY_BOOT_S:-400}
+boot_s=${S4_TRY_BOOT_S:-900}
 
 if [[ ${1:-} == --keep ]]; then
     work=$(realpath -m -- "${2:?--keep needs a folder}")
@@ -43,7 +43,8 @@ bash /tmp/in/ami/forget.sh
 rm -rf /tmp/in /tmp/state-*
 END
     # shellcheck disable=SC2016 # $1 is for the hooks
-    mmdebstrap --quiet --variant=apt --include=linux-image-cloud-amd64,systemd-sysv,dbus,udev,kmod \
+    mmdebstrap --quiet --variant=apt --dpkgopt=force-unsafe-io \
+        --include=linux-image-cloud-amd64,systemd-sysv,dbus,udev,kmod,busybox \
         --customize-hook="copy-in '$work/in' /tmp" \
         --customize-hook="upload '$work/provision' /tmp/provision" \
         --customize-hook='chroot "$1" bash /tmp/provision' \

@@ -13,7 +13,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, NoReturn
 
-from ..errors import ConfigError, UsageError
+from ..errors import ConfigError, RequestError, UsageError
 from ..units import show_count
 from . import entering
 from .account import Account
@@ -134,12 +134,12 @@ def _down(args: Args, home: Path) -> int:
 
 
 def _ask(question: str) -> None:
-    """Raises UsageError unless the user says yes."""
+    """Raises UsageError where nobody can answer, RequestError where the answer is not yes."""
     if not sys.stdin.isatty():
         raise UsageError(f"{question} say --yes, as there is no terminal to answer on")
     print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):
-        raise UsageError("nothing is deleted")
+        raise RequestError("nothing is deleted")
 
 
 _COMMANDS: Mapping[str, Callable[[Args, Path], int]] = {

@@ -262,21 +262,32 @@ class Laptop:
         path.write_text(text)
         path.chmod(0o755)
 
-    def start(self, *words: object, **more: Any) -> subprocess.Popen[str]:
+    def start(self, *words: object, stdin: int = subprocess.DEVNULL) -> subprocess.Popen[str]:
         """`s4 cluster WORDS` in the background."""
         return subprocess.Popen(
             [str(BIN / "s4"), "cluster", *map(str, words)],
-            stdin=subprocess.DEVNULL,
+            stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
             env=self.environment,
-            **more,
         )
 
     def run(self, *words: object) -> subprocess.CompletedProcess[str]:
         with self.start(*words) as process:
             out, err = process.communicate(timeout=90)
+        return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+    def answer(self, text: str, *words: object) -> subprocess.CompletedProcess[str]:
+        """`s4 cluster WORDS` on a terminal, where somebody types that."""
+        ours, theirs = os.openpty()
+        try:
+            os.write(ours, text.encode())
+            with self.start(*words, stdin=theirs) as process:
+                out, err = process.communicate(timeout=90)
+        finally:
+            os.close(ours)
+            os.close(theirs)
         return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
     def ok(self, *words: object) -> subprocess.CompletedProcess[str]:

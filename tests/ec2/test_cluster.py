@@ -135,7 +135,14 @@ def test_what_is_made_is_as_tight_and_as_short_lived_as_was_said(cloud: Cloud, l
     }
     [parameter] = cloud.ssm.describe_parameters()["Parameters"]
     assert (parameter["Name"], parameter["Type"]) == ("/s4/taxi/key", "SecureString")
-    laptop.ok("down", "taxi", "--yes")
+
+    before = cloud.inventory()
+    no = laptop.answer("\n", "down", "taxi")
+    assert "delete cluster taxi in us-east-1 with 2 machines and all keys on them? [y/N]" in no.stderr
+    assert no.returncode == 1
+    assert no.stderr.endswith("s4: nothing is deleted\n")
+    assert cloud.inventory() == before
+    assert laptop.answer("y\n", "down", "taxi").returncode == 0
     assert cloud.inventory() == cloud.empty
 
 
