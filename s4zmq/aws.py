@@ -62,7 +62,7 @@ _CODES: Mapping[type[S4Error], frozenset[str]] = {
 _ADVICE: Mapping[type[S4Error], str] = {
     AwsDenied: "are the credentials right, and may they do this?",
     AwsMissing: "is its name right?",
-    AwsRegion: "set AWS_REGION or AWS_DEFAULT_REGION to the right one",
+    AwsRegion: "set AWS_DEFAULT_REGION to the right one",
     ObjectChanged: "it changed meanwhile; try again",
     AwsBusy: "try again later",
 }

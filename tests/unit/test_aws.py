@@ -44,7 +44,7 @@ def ours(foreign: Exception) -> errors.S4Error:
         (
             answer("PermanentRedirect", 301, **{"x-amz-bucket-region": "eu-west-1"}),
             errors.AwsRegion,
-            "it is in eu-west-1: set AWS_REGION",
+            "it is in eu-west-1: set AWS_DEFAULT_REGION",
         ),
         (answer("InvalidObjectState", 403), errors.AwsRefused, "InvalidObjectState"),
         (answer("412", 412), errors.ObjectChanged, "changed"),
@@ -52,7 +52,7 @@ def ours(foreign: Exception) -> errors.S4Error:
         (answer("Unheard", 502, "bad\ngateway"), errors.AwsBusy, "bad gateway"),
         (answer("EntityTooLarge", 400), errors.AwsRefused, "EntityTooLarge"),
         (exceptions.NoCredentialsError(), errors.AwsDenied, "AWS_ACCESS_KEY_ID"),
-        (exceptions.NoRegionError(), errors.AwsRegion, "AWS_REGION"),
+        (exceptions.NoRegionError(), errors.AwsRegion, "AWS_DEFAULT_REGION"),
         (exceptions.ParamValidationError(report="x" * 999), errors.AwsRefused, "…"),
         (exceptions.IncompleteReadError(actual_bytes=1, expected_bytes=2), errors.ConnectionLost, "broke"),
         (exceptions.ReadTimeoutError(endpoint_url="http://h:1"), errors.AwsUnreachable, "h:1 was silent"),
