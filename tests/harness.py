@@ -22,8 +22,6 @@ from s4zmq.errors import S4Error
 
 BIN = Path(sys.executable).parent
 START_S = 30.0
-_DIES_WITH_US = ("setpriv", "--pdeathsig", "KILL", "--")
-"""A test run that is killed can not stop its nodes; they end with the process that started them."""
 LEFTOVERS_S = 12.0
 
 
@@ -84,7 +82,7 @@ class Node:
         argv = [str(BIN / "s4-node"), *find, "--port", str(self.port)]
         with open(self.folder / "log", "ab") as log:
             self._process = subprocess.Popen(
-                [*_DIES_WITH_US, *self._inside, *argv, "--data", str(self.data), *self._options],
+                [*self._inside, *argv, "--data", str(self.data), *self._options],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
