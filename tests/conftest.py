@@ -19,11 +19,10 @@ def pytest_configure() -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Clusters have a cluster key. The tests of what users do run on a cluster without one too; a module
-    that plays a stranger, who would not be heard at all, says HAS_KEY = (False,)."""
+    """Clusters have a cluster key. A module that is to run without one too says HAS_KEY = (True, False):
+    those of every command do. One that plays a stranger, who would not be heard at all, says (False,)."""
     if "has_key" in metafunc.fixturenames:
-        both = (True, False) if f"{__package__}.cluster." in metafunc.module.__name__ else (True,)
-        modes = getattr(metafunc.module, "HAS_KEY", both)
+        modes = getattr(metafunc.module, "HAS_KEY", (True,))
         metafunc.parametrize("has_key", modes, ids=["key" if mode else "keyless" for mode in modes])
 
 

@@ -17,6 +17,8 @@ from s4zmq.limits import CHUNK_BYTES, INLINE_MAX_BYTES
 from ..harness import BIN, Cluster, wait_until
 from .kit import make_tree, names, put_keys, put_tree, read_tree, some_bytes, transfers_open
 
+HAS_KEY = (True, False)
+
 SIZES = [
     0,
     1,

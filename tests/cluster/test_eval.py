@@ -12,6 +12,8 @@ import pytest
 from ..harness import BIN, Cluster, wait_until
 from .kit import commands_running, is_gone, names, peak_memory_kb, put_keys, some_bytes
 
+HAS_KEY = (True, False)
+
 KEY = "s4://b/dir/name"
 
 

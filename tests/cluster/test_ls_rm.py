@@ -13,6 +13,8 @@ from s4zmq.limits import PAGE_KEYS
 from ..harness import Cluster
 from .kit import put_keys, put_tree
 
+HAS_KEY = (True, False)
+
 TREE = {
     "key1": b"1",
     "key2": b"22",

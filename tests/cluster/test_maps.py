@@ -22,6 +22,8 @@ from .kit import (
     values,
 )
 
+HAS_KEY = (True, False)
+
 INPUTS = {"0_a": b"a\n", "1_b": b"b\n", "2_c": b"c\n", "dir/0_a": b"da\n", "dir/sub/name.txt": b"n\n"}
 
 

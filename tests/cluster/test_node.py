@@ -15,6 +15,8 @@ import pytest
 from ..harness import BIN, Cluster, Port, wait_until
 from .kit import commands_running, is_gone, names, put_keys, put_tree, some_bytes, transfers_open
 
+HAS_KEY = (True, False)
+
 NewCluster = Callable[..., Cluster]
 LARGE = some_bytes(700_000)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from ..harness import Cluster
 
+HAS_KEY = (True, False)
+
 SHOW = """
 for key in $(s4 ls -r s4://{0}/ | awk '{{print $NF}}'); do
   echo $key '=>' $(s4 eval s4://{0}/$key cat)

@@ -12,6 +12,8 @@ import pytest
 from ..harness import Cluster
 from .kit import names, put_tree, values
 
+HAS_KEY = (True, False)
+
 MONTHS = [f"yellow_tripdata_2009-{month:02}.csv" for month in range(1, 13)]
 ROWS = 400
 HEADER = "vendor,pickup,dropoff,passengers,distance,fare,tip"

@@ -38,8 +38,8 @@ RETURN_S = 30.0
 """How long after the flood the node may take to give back what it held."""
 MEMORY_SLACK_KIB = 12 << 10
 """What the heap may have grown by: pages that something small keeps."""
-DESCRIPTORS_SLACK = STUCK_AT_REST
-"""Fewer stuck connections are left alone, as each client would have to dial anew."""
+DESCRIPTORS_SLACK = 2 * STUCK_AT_REST
+"""Fewer stuck connections of either socket are left alone, as each client would have to dial anew."""
 SHARE_LEAST = 0.5
 
 
