@@ -11,8 +11,6 @@ import pytest
 from ..harness import Cluster, wait_until
 from .kit import commands_running, is_gone, names, put_tree, values
 
-HAS_KEY = (True, False)
-
 KEYS = {f"{number}_key": b"value %d\n" % number for number in range(300)}
 
 

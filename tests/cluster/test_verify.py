@@ -15,8 +15,6 @@ from s4zmq.store import XATTR, Stamp
 from ..harness import BIN, Cluster, wait_until, without_progress
 from .kit import put_keys, put_tree, some_bytes
 
-HAS_KEY = (True, False)
-
 KEYS = {
     "s4://step1/0_x": b"zero",
     "s4://step1/d/1_x": b"one",
