@@ -14,7 +14,7 @@ layers only, and a test keeps that:
      6  courier bashes slots reception datadir listing scratch sinks inbox spool linefile s3bucket
         ec2
      7  client streams counting keyserver outputs parcels s3sums uploads
-     8  puts gets printing staging evals inputs judging verifier verify s3fetch
+     8  usage puts gets printing staging evals inputs judging verifier verify s3fetch
      9  copying runs fates s3upload
     10  shuffle s3copies s3cp
     11  shipment
@@ -24,10 +24,11 @@ layers only, and a test keeps that:
     15  jobs
     16  node
     17  daemon embedded
-    18  demo
-    19  cli
-    20  bench
-    21  examples
+    18  keyverbs jobverbs demo
+    19  clusterverbs
+    20  cli
+    21  bench
+    22  examples
 """
 
 __version__ = "0.1.0"

@@ -26,12 +26,13 @@ def words(text: str) -> set[str]:
 
 LINE = re.compile(r"^import time: +\d+ \| +\d+ \| +(\S+)$", re.M)
 
-HEALTH = words(
+ALL = words(
     "checksum cli client clusterkey codec config courier errors interrupts keys limits lines placement"
-    " sockets wire wirejobs wirekeys wires3"
+    " sockets usage wire wirejobs wirekeys wires3"
 )
-COPY = HEALTH | words("copying gets localfiles memory pipes printing puts streams transfer")
-ROOMS = {"health": HEALTH, "ls": HEALTH | {"printing"}, "put": COPY, "get": COPY}
+HEALTH = ALL | {"clusterverbs"}
+COPY = ALL | {"keyverbs"} | words("copying gets localfiles memory pipes printing puts streams transfer")
+ROOMS = {"health": HEALTH, "ls": ALL | {"keyverbs", "printing"}, "put": COPY, "get": COPY}
 
 LIBRARIES = {
     "health": {"zmq", "zmq.utils.z85", "msgpack", "xxhash"},

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 from docopt import docopt
 
-from s4zmq.cli import COMMANDS, USAGE, main, plain_args
+from s4zmq.cli import main
+from s4zmq.usage import COMMANDS, USAGE, plain_args
 from s4zmq.runs import Job
 
 
