@@ -140,8 +140,15 @@ class Node:
             outputs=self._outputs,
             later=self._later,
         )
+        self._open_workshop(options, roster, shell, ledger)
+        self._quick: Mapping[type, Handler] = self._quick_handlers()
+        self._slow: Mapping[type, Handler] = self._slow_handlers()
+
+    def _open_workshop(self, options: NodeOptions, roster: Roster, shell: Shell, ledger: Ledger) -> None:
+        """What runs commands, and walks over keys."""
+        store, sessions = self._store, self._sessions
         self._fates = Fates(ledger)
-        resolver = Resolver(options.address, in_doubt, self._fates, self._staging)
+        resolver = Resolver(options.address, self._in_doubt, self._fates, self._staging)
         self._shuffle = Shuffle(
             lambda: Courier(roster, self._context, options.address), options.address, resolver
         )
@@ -150,8 +157,6 @@ class Node:
         self._jobs = Jobs(shop, options.commands, sessions, self._later)
         self._evals = Evals(store, shell, self._keys, sessions)
         self._verifier = Verifier(store, sessions)
-        self._quick: Mapping[type, Handler] = self._quick_handlers()
-        self._slow: Mapping[type, Handler] = self._slow_handlers()
 
     def _quick_handlers(self) -> Mapping[type, Handler]:
         """Handlers of this thread: they must not touch the disk."""
