@@ -18,7 +18,7 @@ from typing import NamedTuple
 _ESTABLISHED, _BEING_MADE, _LISTENS = 1, 3, 10
 """States of TCP, as Linux numbers them."""
 
-_TCP_INFO = struct.Struct("=B51xII68xQQ")
+_TCP_INFO = struct.Struct("=B51xII60xQQ")
 """The state; ms since the last byte came, and since the last acknowledgement; bytes that the other end has,
 and bytes that came."""
 
