@@ -4,10 +4,11 @@ Only map-to-n moves data between nodes. The rooms, from the ground up; a room im
 layers only, and a test keeps that:
 
      0  limits errors wirekeys mailbox interrupts memory pipes points units crew sections
-        logs supervisor
-     1  wirejobs wires3 clusterkey
-     2  wire
-     3  keys checksum commandtext codec sorting trees watching progress descriptors strangers turns space
+        logs supervisor jsonlines amounts
+     1  progressviews wirejobs wires3 clusterkey
+     2  wire bars
+     3  keys checksum commandtext codec sorting trees watching harvest progress descriptors strangers
+        turns space
      4  placement transfer sockets sessions caller localfiles outstanding processes door recipes
         journal aws
      5  config store lines lease shell ledger indoubt admissions replies s3names gatekeeper handshakes
@@ -16,7 +17,7 @@ layers only, and a test keeps that:
      7  client streams counting keyserver outputs parcels s3sums uploads
      8  usage puts gets printing staging evals inputs judging verifier verify s3fetch
      9  copying runs fates s3upload
-    10  shuffle s3copies s3cp
+    10  shuffle s3copies s3cp summaries
     11  shipment
     12  tasks
     13  survey

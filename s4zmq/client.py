@@ -118,10 +118,17 @@ class Client:
         for row in reply.failures:
             raise error_of(row)
 
-    def delete_below(self, prefix: str) -> int:
-        """Remove every key that starts with the text `prefix`; how many there were."""
-        replies = self.courier.ask_all(wire.DeleteBelow(prefix))
-        return sum(reply.removed for reply in replies.values())
+    def delete_below(self, prefix: str, hear: Callable[[str, int], object] | None = None) -> int:
+        """Remove every key that starts with the text `prefix`; how many there were. `hear` gets (node, keys
+        removed so far) now and then, and at the end."""
+
+        def on_reply(node: str, reply: Any) -> None:
+            if hear and not isinstance(reply, S4Error):
+                hear(node, reply.removed)
+
+        requests = {node: wire.DeleteBelow(prefix) for node in self.roster.nodes}
+        replies = self.courier.ask_each(requests, hear=on_reply)
+        return sum(reply.removed for reply, _ in replies.values())
 
     # -- eval
 

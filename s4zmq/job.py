@@ -19,6 +19,7 @@ from .codec import row_of
 from .commandtext import check_command
 from .counting import Count, Judge
 from .errors import Cancelled, InternalError, KeyInvalid, ProtocolError, RequestError, S4Error
+from .harvest import Harvest
 from .inputs import Item, count_groups, count_map, group_items, map_items
 from .judging import FreshJudge, ResumeJudge
 from .keys import Selection, parse_indir
@@ -65,7 +66,8 @@ class Job:
         self._count = Count()
         self._lock = threading.Lock()
         self._items: Iterator[Item] = iter(())
-        self._done = self._failed = self._bytes = self._outputs = 0
+        self._done = self._failed = self._bytes = 0
+        self._harvest = Harvest(shop.roster.nodes)
         self._failures: list[wire.FailureRow] = []
         self._threads = 0
         self._has_begun = False
@@ -81,7 +83,10 @@ class Job:
         count = count_groups if self.plan.kind == "map-from-n" else count_map
         self._count = count(self._shop.store, self.selection, self._judge(), marked=resume)
         found = self._count
-        return wire.Planned(found.keys, found.bytes, found.items, found.complete, list(found.conflicts))
+        conflicts = list(found.conflicts)
+        return wire.Planned(
+            found.keys, found.bytes, found.items, found.item_bytes, found.complete, conflicts
+        )
 
     def _judge(self) -> Judge:
         store, resume = self._shop.store, self.plan.resume
@@ -167,7 +172,7 @@ class Job:
             for attempt in range(self.plan.retries + 1):
                 try:
                     with self._shop.store.disk_errors(f"the task of s4://{item.path} failed"):
-                        outputs = run_task(self.plan.kind, self._shop, order, item, attempt)
+                        result = run_task(self.plan.kind, self._shop, order, item, attempt)
                 except S4Error as error:
                     if attempt < self.plan.retries and _may_retry(error) and not self.cancel.is_on:
                         continue
@@ -177,11 +182,15 @@ class Job:
                 with self._lock:
                     self._done += 1
                     self._bytes += item.size
-                    self._outputs += outputs
+                    self._harvest.add(self._subject(item), result)
                 return
         finally:
             if item.members >= 0:
                 os.close(item.members)
+
+    def _subject(self, item: Item) -> str:
+        """The key that a task is about: `$S4_KEY` of its command."""
+        return str(self.outdir.key(item.label)) if item.members >= 0 else f"s4://{item.path}"
 
     def _order(self) -> Order:
         plan = self.plan
@@ -233,9 +242,8 @@ class Job:
         if self.cancel.is_on and not self._failures:
             self.caller.fail(Cancelled("the job was ended, as its client stopped it or was not heard of"))
         else:
-            self.caller.answer(
-                wire.JobDone(self._done, self._failed, self._bytes, self._outputs, self._failures)
-            )
+            counts, made = (self._done, self._failed, self._bytes), self._harvest
+            self.caller.answer(wire.JobDone(*counts, made.outputs, made.made, made.slowest, self._failures))
 
     def _close_items(self) -> None:
         close = getattr(self._items, "close", None)

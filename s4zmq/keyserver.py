@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator
 
 from . import wire
@@ -32,6 +33,7 @@ from .limits import (
     INLINE_MAX_BYTES,
     MAX_LISTINGS,
     PAGE_KEYS,
+    TICK_S,
 )
 from .listing import Entry, paths_below, walk
 from .placement import Roster
@@ -203,24 +205,42 @@ class KeyServer:
         prefix = parse_prefix("s4://" + request.prefix)
         if not prefix:
             raise KeyInvalid("an empty prefix would remove every key of the cluster")
-        count = removed = self._delete_once(prefix)
-        while removed:  # a folder that changes while it is read may hide a name from the reader
-            removed = self._delete_once(prefix)
-            count += removed
+        news = _News(caller)
+        before = -1
+        while (
+            before < news.removed
+        ):  # a folder that changes while it is read may hide a name from the reader
+            before = news.removed
+            self._delete_once(prefix, news)
         self._ledger.forget(prefix)
-        caller.answer(wire.Deleted(count, []))
+        caller.answer(wire.Deleted(news.removed, []))
 
-    def _delete_once(self, prefix: str) -> int:
-        count, folder, path = 0, "", ""
+    def _delete_once(self, prefix: str, news: _News) -> None:
+        folder, path = "", ""
         for path in paths_below(self._store, prefix):
             above = os.path.dirname(path)
             if above != folder and folder:
                 self._store.prune(f"{self._store.keys_path}/{folder}/")
             folder = above
-            count += self._store.unlink(Key(path))
+            news.removed += self._store.unlink(Key(path))
+            news.tell()
         if folder:
             self._store.prune(f"{self._store.keys_path}/{folder}/")
-        return count
+
+
+class _News:
+    """How far a removal is, told now and then."""
+
+    def __init__(self, caller: Caller) -> None:
+        self.removed = 0
+        self._caller = caller
+        self._due = time.monotonic() + TICK_S
+
+    def tell(self) -> None:
+        now = time.monotonic()
+        if now >= self._due:
+            self._due = now + TICK_S
+            self._caller.answer(wire.Removing(self.removed))
 
 
 class _Cursor:

@@ -139,6 +139,9 @@ KEPT_MEMBERS = 20_000
 MAX_FAILURES_KEPT = 100
 """Failures of one job, or damaged keys, that a node describes in full; beyond that they are counted."""
 
+SLOWEST_KEPT = 5
+"""Inputs of one job that took longest, of which a node tells at its end."""
+
 # -- S3
 
 S3_STREAMS = 8

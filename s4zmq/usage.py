@@ -13,14 +13,14 @@ USAGE = """\
 s4: immutable keys on a cluster, and shell commands where they lie.
 
 Usage:
-  s4 [-c PATH] [--key PATH] cp [-r] [--resume] [--dry-run] [--] SRC DST
-  s4 [-c PATH] [--key PATH] ls [-r] [--] [PREFIX]
-  s4 [-c PATH] [--key PATH] rm [-r] [--dry-run] [--] PREFIX
-  s4 [-c PATH] [--key PATH] verify [--] [PREFIX]
+  s4 [-c PATH] [--key PATH] cp [-r] [--resume] [--dry-run] [--json] [--quiet] [--no-progress] [--] SRC DST
+  s4 [-c PATH] [--key PATH] ls [-r] [--json] [--] [PREFIX]
+  s4 [-c PATH] [--key PATH] rm [-r] [--dry-run] [--json] [--quiet] [--no-progress] [--] PREFIX
+  s4 [-c PATH] [--key PATH] verify [--quiet] [--no-progress] [--] [PREFIX]
   s4 [-c PATH] [--key PATH] eval [--] KEY CMD
   s4 [-c PATH] [--key PATH] (map | map-to-n | map-from-n) [--retries N] [--timeout SECONDS]
                [--jobs N] [--keep-going] [--resume] [--dry-run] [--file PATH]...
-               [--] INDIR OUTDIR CMD
+               [--json] [--quiet] [--no-progress] [--] INDIR OUTDIR CMD
   s4 [-c PATH] [--key PATH] config
   s4 [-c PATH] [--key PATH] health
   s4 keygen [--key PATH]
@@ -59,6 +59,9 @@ Options:
   --resume           cp: skip what is there already with equal bytes. Maps: finish a run that failed
                      or was interrupted; what it has done is not run again.
   --dry-run          Only say what would be removed, would run where, or from and to S3 move where.
+  --json             For programs: a JSON object a line on stdout (SCHEMA.md says what is in it).
+  -q, --quiet        Only errors on stderr: no progress, no summary.
+  --no-progress      Do not show how far long work is.
   --retries N        Try a failed input again, so many times (else 0).
   --timeout SECONDS  End a command that runs longer, as failed (else never).
   --jobs N           Commands at once per node (else its cores).
@@ -128,6 +131,15 @@ def client_of(args: Args) -> Any:
     from .client import Client
 
     return Client(config_of(args))
+
+
+def progress_of(args: Args, verb: str, **words: Any) -> Any:
+    """What shows how far the command is, as the words want it. `words` are those of `Progress`."""
+    from .progress import Progress
+
+    silent = args["--quiet"] or args["--no-progress"]
+    how = "" if silent else "json" if args.get("--json") else "shown"
+    return Progress(verb, how, **words)
 
 
 def config_of(args: Args) -> Any:

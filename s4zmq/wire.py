@@ -59,6 +59,7 @@ from .wirekeys import (
     Put,
     PutDone,
     Range,
+    Removing,
     Room,
     RoomReply,
     Stats,
@@ -76,7 +77,7 @@ from .wires3 import (
     StageOut,
 )
 
-VERSION = 4
+VERSION = 5
 """Two sides with different versions refuse each other. Raise it when an old reader would be misled."""
 
 OPS: Mapping[type, str] = {
@@ -105,6 +106,7 @@ OPS: Mapping[type, str] = {
     Page: "page",
     Delete: "delete",
     DeleteBelow: "delete-below",
+    Removing: "removing",
     Deleted: "deleted",
     Verify: "verify",
     Verifying: "verifying",
@@ -137,5 +139,5 @@ OPS: Mapping[type, str] = {
 
 BY_OP: Mapping[str, type] = {op: cls for cls, op in OPS.items()}
 
-INTERIM = frozenset((Granted, Credit, Verifying, Output, Progress, Moving))
+INTERIM = frozenset((Granted, Credit, Removing, Verifying, Output, Progress, Moving))
 """Replies after which more follow for the same request; every other reply is the final one."""
