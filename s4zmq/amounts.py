@@ -1,5 +1,5 @@
-"""How much of some work is done, as all who count and all who show it write it down. Nothing here knows what
-is done, or looks at a clock.
+"""How much of some work is done, as all who count and all who show it write it down. Nothing here knows
+what is done, or looks at a clock.
 """
 
 from __future__ import annotations

@@ -29,11 +29,10 @@ def lines_of(kind: str, summary: Summary, *, is_long: bool) -> Iterator[str]:
     """One line, or a few."""
     yield f"{kind}: {', '.join(_parts(kind, summary))}"
     if is_long and summary.slowest:
-        slowest = summary.slowest[:_SLOWEST_SHOWN]
-        told = ", ".join(f"{slow.key} {slow.seconds:.1f} s (node {slow.node})" for slow in slowest)
+        told = ", ".join(f"{slow.key} {slow.seconds:.1f} s" for slow in summary.slowest[:_SLOWEST_SHOWN])
         yield f"{kind}: slowest: {told}"
     if is_long and len(summary.nodes) > 1:
-        yield f"{kind}: skew: {', '.join(_skews(summary))}"
+        yield f"{kind}: largest share: {', '.join(_skews(summary))}"
 
 
 def _parts(kind: str, summary: Summary) -> Iterator[str]:
@@ -49,15 +48,14 @@ def _parts(kind: str, summary: Summary) -> Iterator[str]:
 
 
 def _skews(summary: Summary) -> Iterator[str]:
-    """Where it tells something: even shares have no largest one."""
+    """Which node has most; where shares are even that tells nothing."""
     for what, sizes in (
         ("inputs", [node.bytes for node in summary.nodes]),
         ("outputs", [node.made_bytes for node in summary.nodes]),
     ):
         largest = summary.nodes[sizes.index(max(sizes))].node
         share = times_mean(sizes)
-        where = f" (node {largest})" if share > 1.05 else ""
-        yield f"the largest share of the {what} is {share:.2f} times the mean{where}"
+        yield f"{what} {share:.2f} times the mean" + (f" ({largest})" if share > 1.05 else "")
 
 
 # -- records
