@@ -13,8 +13,8 @@ import pytest
 from docopt import docopt
 
 from s4zmq.cli import main
-from s4zmq.usage import COMMANDS, USAGE, plain_args
 from s4zmq.runs import Job
+from s4zmq.usage import COMMANDS, USAGE, plain_args
 
 
 @pytest.fixture(autouse=True)
