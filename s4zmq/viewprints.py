@@ -108,7 +108,7 @@ def omitted_record(log: JobLog, node: str) -> Record:
 
 
 _HEAD = ("NODE", "STATE", "CPU", "MEMORY", "DISK FREE", "KEYS", "BYTES", "JOBS", "COMMANDS", "TRANSFERS")
-_LEAST_NEEDED = (9, 3, 7, 2, 6, 5, 4, 8)
+_LEAST_NEEDED = (9, 7, 6, 3, 8, 5, 4, 2)
 """Columns that a narrow terminal does without, the first one first."""
 
 
