@@ -18,6 +18,7 @@ from .pipes import widen_pipe
 from .printing import write_all
 from .progress import Watch
 from .puts import Item, Putter
+from .totals import Totals
 
 SILENT = Watch()
 
@@ -165,7 +166,7 @@ def get_tree(client: Client, source: str, target: str, resume: bool, watch: Watc
     if target in (".", "./") and "/" in folder.path.rstrip("/"):
         base = folder.path.rstrip("/").rpartition("/")[2]  # the last folder is kept
     getter = Getter(client, resume=resume, note=watch.note)
-    watch.progress.follow(client.courier, getter.counts)
+    watch.progress.follow(client.courier, getter.counts, Totals(client, folder.path).all)
     getter.get_all(_tree_wanted(client, folder, base))
     if not getter.counts().keys:
         raise nothing_below(folder)

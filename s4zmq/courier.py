@@ -64,6 +64,11 @@ class Courier:
         self._send(line, id, message, body)
         return id
 
+    def give_up(self, node: str, id: int) -> None:
+        """Nobody waits for this request any more."""
+        if node in self._lines:
+            self._lines[node].give_up(id)
+
     def window(self, node: str) -> int:
         """How many batches may be in flight to `node` now; 1 at least."""
         share = max(2, BATCHES_IN_FLIGHT // len(self.roster.nodes))

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from . import wire
 from .caller import Caller
 from .codec import Body, row_of
+from .counters import Counters
 from .errors import (
     ConnectionLost,
     KeyInvalid,
@@ -55,6 +56,7 @@ class KeyServer:
         sessions: Sessions,
         *,
         ledger: Ledger,
+        counters: Counters,
         file_folder: Callable[[bytes, str], str],
     ) -> None:
         """`file_folder(job, name)`: where a shipped file of a planned job goes; raises RequestError."""
@@ -62,6 +64,7 @@ class KeyServer:
         self._roster = roster
         self._inbox = inbox
         self._ledger = ledger
+        self._counters = counters
         self._file_folder = file_folder
         self._listings = Listings(store.node, sessions)
 
@@ -121,7 +124,7 @@ class KeyServer:
     def _target(self, name: str, job: bytes) -> Target:
         if job:
             return FileTarget(self._store, self._file_folder(job, name), name)
-        return KeyTarget(self._store, self.own_key(name))
+        return _Counted(KeyTarget(self._store, self.own_key(name)), self._counters)
 
     # -- reading
 
@@ -144,6 +147,8 @@ class KeyServer:
             if value is not None:
                 values.append(value)
                 left -= size
+        self._counters.add("gets", len(values))
+        self._counters.add("get-bytes", sum(map(len, values)))
         caller.answer(wire.Values(entries, failures), values[0] if len(values) == 1 else b"".join(values))
 
     def _read_small(self, text: str, limit: int) -> tuple[int, bytes, bytes | None]:
@@ -172,6 +177,8 @@ class KeyServer:
                 data = os.pread(fd, fetch.length, fetch.offset)
         finally:
             os.close(fd)
+        self._counters.add("gets", fetch.offset == 0)
+        self._counters.add("get-bytes", len(data))
         caller.answer(wire.Range(stamp.size, stamp.digest), data)
 
     # -- listing
@@ -241,6 +248,22 @@ class _News:
         if now >= self._due:
             self._due = now + TICK_S
             self._caller.answer(wire.Removing(self.removed))
+
+
+class _Counted:
+    """A key that a client stores: one more put, once it is there."""
+
+    def __init__(self, target: Target, counters: Counters) -> None:
+        self._target = target
+        self._counters = counters
+
+    def publish(self, fd: int, stamp: Stamp) -> None:
+        self._target.publish(fd, stamp)
+        self._counters.add("puts")
+        self._counters.add("put-bytes", stamp.size)
+
+    def __str__(self) -> str:
+        return str(self._target)
 
 
 class _Cursor:

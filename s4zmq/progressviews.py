@@ -106,14 +106,14 @@ def line_of(state: State, *, is_over: bool = False) -> str:
 def keys_of(state: State, *, long: bool) -> str:
     """`3 of 4 keys`, or short `3/4 keys`."""
     counts, total, noun = state.counts, state.total, state.noun
-    if total is None or (total.keys == counts.keys and long):
+    if total is None or total.keys < counts.keys or (total.keys == counts.keys and long):
         return show_count(counts.keys, noun)
     return f"{counts.keys}{' of ' if long else '/'}{show_count(total.keys, noun)}"
 
 
 def bytes_of(counts: Counts, total: Counts | None, *, long: bool) -> str:
     """`1.0 MB of 2.0 MB`, or short `1.0 MB/2.0 MB`."""
-    if total is None or (total.bytes == counts.bytes and long):
+    if total is None or total.bytes < counts.bytes or (total.bytes == counts.bytes and long):
         return show_bytes(counts.bytes)
     return f"{show_bytes(counts.bytes)}{' of ' if long else '/'}{show_bytes(total.bytes)}"
 

@@ -18,7 +18,7 @@ from .checksum import digest_of_file
 from .client import Client, nothing_below, raise_first
 from .codec import Body, error_of
 from .commandtext import check_command
-from .errors import Cancelled, CommandFailed, KeyExists, LocalFileError, S4Error, map_errors
+from .errors import Cancelled, CommandFailed, JobCancelled, KeyExists, LocalFileError, S4Error, map_errors
 from .keys import Selection, parse_indir, show
 from .limits import SLOWEST_KEPT
 from .localfiles import open_to_read
@@ -354,8 +354,9 @@ class _Running:
 
 
 def _raise_failures(ended: Sequence[wire.JobDone], errors: Sequence[S4Error], *, keep_going: bool) -> None:
-    """The first reason, or with `keep_going` one error that lists all. What was merely stopped
-    because of another's failure is no reason."""
+    """That it was cancelled, else the first reason, or with `keep_going` one error that lists all. What was
+    merely stopped because of another's failure is no reason."""
+    raise_first([error for error in errors if isinstance(error, JobCancelled)])
     reasons = [error_of(row) for reply in ended for row in reply.failures]
     reasons += [error for error in errors if not isinstance(error, Cancelled)]
     count = sum(reply.failed for reply in ended)

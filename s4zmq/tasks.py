@@ -19,8 +19,10 @@ from . import points, scratch
 from .bashes import Bashes
 from .checksum import digest_of_file
 from .commandtext import tail_of
-from .errors import Cancelled, CommandFailed, KeyInvalid, S4Error
+from .counters import Counters
+from .errors import Cancelled, CommandFailed, KeyInvalid
 from .harvest import Result
+from .history import History
 from .inputs import Item, members_of
 from .keys import Folder, Key, show
 from .ledger import Done, Ledger
@@ -45,6 +47,8 @@ class Workshop(NamedTuple):
     dock: Dock
     outputs: Outputs
     ledger: Ledger
+    history: History
+    counters: Counters
 
 
 class Order(NamedTuple):
@@ -248,28 +252,32 @@ def _bad_output(shop: Workshop, item: Item, printed: str, why: str) -> CommandFa
 
 def _run(shop: Workshop, order: Order, command: Command, stdin: int, stdout: int) -> float:
     """The seconds that it ran. Raises CommandFailed with all that a user needs to find the reason."""
-    with order.slot():
+    with order.slot(), shop.counters.during("commands-running"):
         started_at = time.monotonic()
         outcome = order.bashes.run(
             command, stdin=stdin, stdout=stdout, cancel=order.cancel, timeout_s=order.timeout_s
         )
     if outcome.cancelled:
         raise Cancelled("the job was ended")
+    shop.counters.add("commands")
     if outcome.status or outcome.timed_out:
+        shop.counters.add("commands-failed")
         raise command_failed(shop.node, command.key, outcome, order.timeout_s)
     return time.monotonic() - started_at
 
 
-def command_failed(node: str, key: str, outcome: Outcome, timeout_s: float) -> S4Error:
+def command_failed(node: str, key: str, outcome: Outcome, timeout_s: float) -> CommandFailed:
     """The error for a command that did not end with status 0."""
     how = f"ran over its {timeout_s:g} s" if outcome.timed_out else f"failed with status {outcome.status}"
     tail = tail_of(outcome.stderr)
-    return CommandFailed(
+    error = CommandFailed(
         f"the command {how} on {key} (node {node})" + (f":\n{tail}" if tail else "; it wrote no stderr"),
         key=key,
         node=node,
         status=outcome.status,
     )
+    error.stderr, error.stderr_cut = outcome.stderr, outcome.cut
+    return error
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from .codec import Body
 from .errors import ChecksumMismatch, KeyNotFound, S4Error
 from .keys import SCHEME, parse_prefix
 from .progress import Progress
+from .totals import Totals
 from .units import show_bytes, show_count
 
 
@@ -54,10 +55,12 @@ def _ask_all(client: Client, request: wire.Verify, progress: Progress) -> list[w
         return on_reply
 
     client.holds_work()
+    totals = Totals(client, request.prefix)
     progress.follow(
         client.courier,
         lambda: sum_of(counts.values()),
-        shares=lambda: [Share(node, part, None) for node, part in counts.items()],
+        totals.all,
+        lambda: [Share(node, part, totals.of(node)) for node, part in counts.items()],
     )
     for node in client.roster.nodes:
         client.courier.request(node, request, on_reply_from(node))

@@ -40,13 +40,11 @@ class Pane:
         self._resize_pty()
         self._started_at = time.monotonic()
         self.process = subprocess.Popen(
-            argv,
+            ["setsid", "--ctty", *argv],
             stdin=slave if stdin is None else stdin,
             stdout=slave if stdout is None else stdout,
             stderr=slave,
             env={**os.environ, "TERM": "xterm-256color", **environment},
-            start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(2, termios.TIOCSCTTY, 0),
         )
         os.close(slave)
 

@@ -1,8 +1,8 @@
 """Record what a command line shows on a real terminal: `python -m tests.trials.record NAME COMMAND`.
 
-Runs COMMAND with bash in a terminal of 100 columns and 24 rows and writes NAME.cast, an asciicast v2 that players
-of such files show with its times, and the last screen, or with `--at SECONDS` that of then, as NAME.txt and
-NAME.svg. The environment is that of the caller, so an `s4` on its PATH and a cluster are what it has.
+Runs COMMAND with bash in a terminal of 100 columns and 24 rows and writes NAME.cast, an asciicast v2 that
+players of such files show with its times, and the last screen, or with `--at SECONDS` that of then, as
+NAME.txt and NAME.svg. The environment is that of the caller: its PATH finds `s4`, and that a cluster.
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ def svg_of(pane: Pane) -> str:
     rows = max(len(pane.lines), 1)
     width, height = COLUMNS * _WIDTH + 2 * _MARGIN, rows * _HEIGHT + 2 * _MARGIN
     texts = [
-        f'<text x="{_MARGIN + column * _WIDTH:.1f}" y="{_MARGIN + (row + 0.75) * _HEIGHT:.1f}" fill="{colour}"'
-        f' textLength="{len(text) * _WIDTH:.1f}" xml:space="preserve">{escape(text)}</text>'
+        f'<text x="{_MARGIN + column * _WIDTH:.1f}" y="{_MARGIN + (row + 0.75) * _HEIGHT:.1f}"'
+        f' fill="{colour}" textLength="{len(text) * _WIDTH:.1f}" xml:space="preserve">{escape(text)}</text>'
         for row in range(rows)
         for column, text, colour in runs_of(pane, row)
     ]

@@ -268,4 +268,26 @@ EXAMPLES: list[tuple[Any, bytes]] = [
         b"\xa8failures\x91\x94\x00\xadE_AWS_MISSING\xa4gone\x81\xa3aws\xa9NoSuchKey"
         b"\xa2op\xa5moved\xa2id\x07",
     ),
+    (wire.ListJobs(), b"\x82\xa2op\xa9list-jobs\xa2id\x07"),
+    (
+        wire.JobList(
+            [(JOB, "map", "s4://b/in/", "s4://b/out/", "cat", "running", 9, 7, 1, 4096, 1 << 60, 1.5)]
+        ),
+        b"\x83\xa4jobs\x91\x9c\xc4\x10JJJJJJJJJJJJJJJJ\xa3map\xaas4://b/in/\xabs4://b/out/\xa3cat\xa7running\t\x07\x01\xcd\x10\x00\xcf\x10\x00\x00\x00\x00\x00\x00\x00\xcb?\xf8\x00\x00\x00\x00\x00\x00\xa2op\xa8job-list\xa2id\x07",
+    ),
+    (
+        wire.JobLogs(JOB, "s4://b/in/k"),
+        b"\x84\xa3job\xc4\x10JJJJJJJJJJJJJJJJ\xa3key\xabs4://b/in/k\xa2op\xa8job-logs\xa2id\x07",
+    ),
+    (
+        wire.JobLogsReply([("s4://b/in/k", 1, 2, 1 << 60, "failed", 5, 3)], 4),
+        b"\x84\xa7entries\x91\x97\xabs4://b/in/k\x01\x02\xcf\x10\x00\x00\x00\x00\x00\x00\x00\xa6failed\x05\x03\xa7omitted\x04\xa2op\xaejob-logs-reply\xa2id\x07",
+    ),
+    (wire.Status(), b"\x82\xa2op\xa6status\xa2id\x07"),
+    (
+        wire.StatusReply(0.5, 1.5, {"keys": 3}),
+        b"\x85\xa3cpu\xcb?\xe0\x00\x00\x00\x00\x00\x00\xabmachine_cpu\xcb?\xf8\x00\x00\x00\x00\x00\x00\xa7amounts\x81\xa4keys\x03\xa2op\xacstatus-reply\xa2id\x07",
+    ),
+    (wire.Usage("b/d"), b"\x83\xa6prefix\xa3b/d\xa2op\xa5usage\xa2id\x07"),
+    (wire.UsageReply(3, 4096), b"\x84\xa4keys\x03\xa5bytes\xcd\x10\x00\xa2op\xabusage-reply\xa2id\x07"),
 ]
