@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from typing import TextIO
 
-from rich.console import Console
+from rich.console import Console, ConsoleDimensions
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
@@ -21,6 +21,8 @@ from .units import show_bytes
 
 _RATE_COLUMNS, _BYTES_COLUMNS, _BAR_COLUMNS = 90, 64, 44
 """Narrower terminals do without these."""
+
+_ECHO_COLUMNS = 3
 
 
 class _Console(Console):
@@ -50,6 +52,9 @@ class Bars:
         if not _is_in_front(self._stream):
             return
         try:
+            width, height = os.get_terminal_size(self._stream.fileno())
+            # $COLUMNS may be long untrue; and a full line would break where the terminal echoes ^C.
+            self._console.size = ConsoleDimensions((width or 80) - _ECHO_COLUMNS, height or 25)
             self._live.start()
             self._live.update(picture(state, *self._console.size), refresh=True)
         except OSError:  # a terminal that went away is no reason to end the work
@@ -88,7 +93,7 @@ def _row(label: str, state: State, width: int) -> list[str | ProgressBar]:
     left_s = left_s_of(state)
     return [
         label,
-        ProgressBar(total=1.0, completed=share),
+        ProgressBar(total=1.0, completed=share, complete_style="cyan", finished_style="cyan"),
         f"{int(share * 100)}%",
         keys_of(state, long=False) + failed,
         bytes_of(state.counts, state.total, long=False) if width >= _BYTES_COLUMNS else "",

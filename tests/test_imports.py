@@ -31,7 +31,11 @@ ALL = words(
     " sockets usage wire wirejobs wirekeys wires3"
 )
 HEALTH = ALL | {"clusterverbs"}
-COPY = ALL | {"keyverbs"} | words("copying gets localfiles memory pipes printing puts streams transfer")
+COPY = (
+    ALL
+    | {"keyverbs"}
+    | words("amounts progress copying gets localfiles memory pipes printing puts streams transfer")
+)
 ROOMS = {"health": HEALTH, "ls": ALL | {"keyverbs", "printing"}, "put": COPY, "get": COPY}
 
 LIBRARIES = {
