@@ -7,6 +7,7 @@ hidden: whatever ends the process, a kill too, leaves a terminal as it was.
 from __future__ import annotations
 
 import os
+import time
 from typing import TextIO
 
 from rich.console import Console, ConsoleDimensions
@@ -23,6 +24,9 @@ _RATE_COLUMNS, _BYTES_COLUMNS, _BAR_COLUMNS = 90, 64, 44
 """Narrower terminals do without these."""
 
 _ECHO_COLUMNS = 3
+_INTERVAL_S = 0.2
+_SHARE_OF_TIME = 0.02
+"""What drawing may take of the time of the work: with many nodes, or on a slow line, there are fewer."""
 
 
 class _Console(Console):
@@ -34,7 +38,7 @@ class _Console(Console):
 class Bars:
     """The drawing of one command, redrawn in place."""
 
-    interval_s = 0.2
+    interval_s = _INTERVAL_S
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -51,6 +55,7 @@ class Bars:
         """Show this, unless the command is in the background of its terminal."""
         if not _is_in_front(self._stream):
             return
+        began_at = time.monotonic()
         try:
             width, height = os.get_terminal_size(self._stream.fileno())
             # $COLUMNS may be long untrue; and a full line would break where the terminal echoes ^C.
@@ -59,6 +64,7 @@ class Bars:
             self._live.update(picture(state, *self._console.size), refresh=True)
         except OSError:  # a terminal that went away is no reason to end the work
             pass
+        self.interval_s = max(_INTERVAL_S, (time.monotonic() - began_at) / _SHARE_OF_TIME)
 
     def close(self, state: State | None) -> None:
         """Take it away; a state stays as a line."""

@@ -1,4 +1,4 @@
-"""Records that commands print, compared with SCHEMA.md: which kinds, which fields in which order, which types."""
+"""Records that commands print, compared with SCHEMA.md: kinds, fields in their order, and types."""
 
 from __future__ import annotations
 
