@@ -154,7 +154,6 @@ class Node:
             outputs=self._outputs,
             later=self._later,
         )
-        self._fates = Fates(ledger)
         self._open_workshop(options, roster, shell, ledger, counters)
         self._quick: Mapping[type, Handler] = self._quick_handlers()
         self._slow: Mapping[type, Handler] = self._slow_handlers()
@@ -164,6 +163,7 @@ class Node:
     ) -> None:
         """What runs commands, walks over keys, and tells of all that."""
         store, sessions = self._store, self._sessions
+        self._fates = Fates(ledger)
         resolver = Resolver(options.address, self._in_doubt, self._fates, self._staging)
         self._shuffle = Shuffle(
             lambda: Courier(roster, self._context, options.address), options.address, resolver
