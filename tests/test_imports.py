@@ -28,7 +28,7 @@ LINE = re.compile(r"^import time: +\d+ \| +\d+ \| +(\S+)$", re.M)
 
 ALL = words(
     "checksum cli client clusterkey codec config courier errors interrupts keys limits lines placement"
-    " sockets usage wire wirejobs wirekeys wires3"
+    " sockets usage wire wirejobs wirekeys wires3 wireviews"
 )
 HEALTH = ALL | {"clusterverbs"}
 COPY = (
