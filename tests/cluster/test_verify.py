@@ -107,7 +107,7 @@ def test_on_a_terminal_it_says_how_far_it_is_and_cleans_up(cluster: Cluster, end
     """How much there is the nodes tell while they read."""
     with Pane([str(BIN / "s4"), "verify", endless], cluster.environment) as screen:
         screen.read_until(
-            lambda: re.search(r"^verify .*% 0/1 key [1-9].* left$", screen.text, re.M), "a bar"
+            lambda: re.search(r"^verify .*% +0/1 key +[1-9].* left$", screen.text, re.M), "a bar"
         )
         screen.type(b"\x03")
         assert screen.finish() == 130

@@ -328,12 +328,13 @@ def test_on_a_terminal_it_is_drawn_anew_until_ctrl_c(cluster: Cluster) -> None:
 def test_elsewhere_there_is_a_block_now_and_then(cluster: Cluster) -> None:
     watching = [cluster.start_s4("status", "--watch", *words) for words in ((), ("--json",))]
     blocks = []
-    for process, lines in zip(watching, (9, 6), strict=True):
+    for process, lines, interrupted in zip(watching, (9, 6), ([], ["E_INTERRUPTED"]), strict=True):
         assert process.stdout
         blocks.append([process.stdout.readline() for _ in range(lines)])
         process.send_signal(signal.SIGINT)
         stdout, stderr = process.communicate(timeout=10)
-        assert (process.returncode, stdout) == (130, b"")
+        assert process.returncode == 130
+        assert [json.loads(line)["code"] for line in stdout.splitlines()] == interrupted
         assert b"Traceback" not in stderr
     text, records = blocks
     assert [line.split()[:1] for line in text[3:6]] == [text[3].split()[:1], [], [b"NODE"]]
