@@ -82,8 +82,8 @@ class Client:
             for node in self.roster.nodes
         ]
 
-    def glance(self, message: Any) -> dict[str, tuple[Any, Body]]:
-        """Ask every node, for HEALTH_TIMEOUT_S: (the final reply or an S4Error, body) of each that has
+    def glance(self, message: Any, timeout_s: float = HEALTH_TIMEOUT_S) -> dict[str, tuple[Any, Body]]:
+        """Ask every node, for `timeout_s`: (the final reply or an S4Error, body) of each that has
         answered by then. What is not answered is given up."""
         answers: dict[str, tuple[Any, Body]] = {}
 
@@ -91,7 +91,7 @@ class Client:
             return lambda reply, body: answers.update({node: (reply, body)})
 
         asked = {node: self.courier.request(node, message, note(node)) for node in self.roster.nodes}
-        until = time.monotonic() + HEALTH_TIMEOUT_S
+        until = time.monotonic() + timeout_s
         while len(answers) < len(self.roster.nodes) and time.monotonic() < until:
             self.courier.step(until - time.monotonic())
         for node in asked.keys() - answers.keys():

@@ -172,7 +172,7 @@ MAX_USAGES = 4
 MAX_ONLOOKERS = 256
 """Requests for a node's state that wait for one answer."""
 
-VITALS_S = 0.25
+VITALS_S = 0.2
 """Over how long a node measures what takes its processor, at least."""
 
 DISK_PATIENCE_S = 0.3
@@ -270,6 +270,9 @@ SILENCE_LIMIT_S = 6.0
 
 HEALTH_TIMEOUT_S = 1.2
 """How long `s4 health` waits for any node (2 s are promised)."""
+
+STATUS_TIMEOUT_S = 1.7
+"""How long `s4 status` waits for any node, as that measures for VITALS_S and waits for its disk."""
 
 LEASE_INTERVAL_S = 1.5
 """A client with work under way proves this often that it lives."""

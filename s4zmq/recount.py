@@ -41,7 +41,7 @@ class Recount:
             while not self._is_over.is_set() and not self._walk():
                 log.info("so many keys were made that counting what was there begins anew")
             if not self._is_over.is_set():
-                log.info("the node has %d keys, %d bytes", tally.keys, tally.bytes)
+                log.debug("the node has %d keys, %d bytes", tally.keys, tally.bytes)
         except OSError as exc:
             log.warning("the keys can not be counted: %s", exc)
         except Exception:

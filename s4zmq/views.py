@@ -1,7 +1,7 @@
 """A look at a cluster from a client: its jobs and their logs, the state of its nodes, what is below a
 prefix; and stopping a job. Prints nothing.
 
-What only looks does not wait for a node that is silent: it answers within HEALTH_TIMEOUT_S, and names it.
+What only looks does not wait for a node that is silent: it answers within two seconds, and names it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from . import wire
 from .client import Client
 from .errors import KeyNotFound, NodeUnreachable, RequestError, S4Error, WorldError
-from .limits import CANCEL_S, HEALTH_TIMEOUT_S
+from .limits import CANCEL_S, HEALTH_TIMEOUT_S, STATUS_TIMEOUT_S
 
 SHORT_ID = 8
 """Digits of a job's id that are shown, where they tell it from the others."""
@@ -270,8 +270,8 @@ def job_log(client: Client, prefix: str, key: str = "") -> JobLog:
 
 
 def status(client: Client) -> list[NodeStatus]:
-    """Every node, in order, within HEALTH_TIMEOUT_S."""
-    replies, errors = _glance(client, wire.Status())
+    """Every node, in order, within STATUS_TIMEOUT_S."""
+    replies, errors = _glance(client, wire.Status(), STATUS_TIMEOUT_S)
     return [
         NodeStatus(node, False, errors[node].text.removeprefix(f"node {node} "), 0.0, 0.0, {})
         if node in errors
@@ -297,14 +297,14 @@ _Replies = dict[str, tuple[Any, Any]]
 _Errors = dict[str, S4Error]
 
 
-def _glance(client: Client, message: Any) -> tuple[_Replies, _Errors]:
+def _glance(client: Client, message: Any, timeout_s: float = HEALTH_TIMEOUT_S) -> tuple[_Replies, _Errors]:
     """(reply and body by node, error by node), each node in one of the two."""
-    found = client.glance(message)
+    found = client.glance(message, timeout_s)
     errors = {node: reply for node, (reply, _) in found.items() if isinstance(reply, S4Error)}
     for node in client.roster.nodes:
         if node not in found:
             errors[node] = NodeUnreachable(
-                f"node {node} does not answer within {HEALTH_TIMEOUT_S:g} s: it is down, hung or cut off"
+                f"node {node} does not answer within {timeout_s:g} s: it is down, hung or cut off"
             )
     return {node: answer for node, answer in found.items() if node not in errors}, errors
 
