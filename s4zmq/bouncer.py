@@ -8,16 +8,18 @@ for others to say.
 from __future__ import annotations
 
 import time
-from typing import NamedTuple
 
 from .connections import cut, inode_of
 from .limits import STRANGER_S
 
 
-class _Suspect(NamedTuple):
-    inode: int
-    since: float
-    messages: int
+class _Suspect:
+    """A connection that was looked at once: to look at each message costs more than all the rest."""
+
+    def __init__(self, fd: int) -> None:
+        self.inode = inode_of(fd)
+        self.since = time.monotonic()
+        self.messages = 0
 
 
 class Bouncer:
@@ -36,19 +38,13 @@ class Bouncer:
 
     def note(self, fd: int) -> None:
         """One more message that is not heard has come by this descriptor."""
-        now = time.monotonic()
-        inode = inode_of(fd)
         suspect = self._suspects.get(fd)
-        if suspect is None or suspect.inode != inode or now - suspect.since > STRANGER_S:
-            suspect = _Suspect(inode, now, 0)
-        suspect = suspect._replace(messages=suspect.messages + 1)
-        if suspect.messages < self._patience:
-            self._suspects[fd] = suspect
-            return
-        self._suspects.pop(fd, None)
-        if inode:
-            self.cuts += 1
-            cut(fd, inode)
+        if suspect is None or time.monotonic() - suspect.since > STRANGER_S:
+            suspect = self._suspects[fd] = _Suspect(fd)
+        suspect.messages += 1
+        if suspect.messages >= self._patience:
+            del self._suspects[fd]
+            self.cuts += cut(fd, suspect.inode)
 
     def forget(self) -> None:
         """Everybody is as good as new."""

@@ -7,13 +7,14 @@ whose it is: another connection may have got the same one meanwhile. No ZeroMQ h
 
 from __future__ import annotations
 
+import functools
 import os
 import socket
 import stat
 import struct
 from collections.abc import Collection, Iterator
 from contextlib import suppress
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 _ESTABLISHED, _BEING_MADE, _LISTENS = 1, 3, 10
 """States of TCP, as Linux numbers them."""
@@ -73,14 +74,21 @@ def hang_up(fd: int, inode: int) -> None:
             copy.shutdown(socket.SHUT_RDWR)
 
 
-def cut(fd: int, inode: int) -> None:
+def cut(fd: int, inode: int) -> bool:
     """End that connection, if it is still there, with all that the kernel holds of it: after a `hang_up` a
-    flood of messages that had come would still have to be read."""
-    import ctypes  # few nodes ever come here
-
+    flood of messages that had come would still have to be read. Whether it was there."""
     with suppress(OSError), _copy_of(fd) as copy:
         if inode_of(copy.fileno()) == inode:
-            ctypes.CDLL(None).connect(copy.fileno(), _NOWHERE, len(_NOWHERE))
+            _libc().connect(copy.fileno(), _NOWHERE, len(_NOWHERE))
+            return True
+    return False
+
+
+@functools.cache
+def _libc() -> Any:
+    import ctypes  # few nodes ever come here
+
+    return ctypes.CDLL(None)
 
 
 def _copy_of(fd: int) -> socket.socket:

@@ -28,7 +28,7 @@ from .replies import Replies
 from .strangers import Strangers
 from .turns import Turns
 
-_AT_ONCE = 64
+_AT_ONCE = 256
 _FLOOD_BEGINS = 32
 _PARKED_PAUSE_S = 0.01
 _OTHERS_TURN_S = 0.001
