@@ -139,7 +139,7 @@ class Getter:
         node = self._client.owner(key)
         reply, body = self._courier.ask(node, wire.Get([str(key)], True))
         _raise_failures(reply, 1)
-        size, digest, inline = reply.entries[0]
+        size, digest, inline, _ = reply.entries[0]
         if inline:
             if len(body) != size or digest_of(body) != digest:
                 raise damaged(key, node)
@@ -222,7 +222,7 @@ class Getter:
         """Resuming: leave alone what is here with the right bytes, and ask for the rest."""
         missing = [
             item
-            for item, (size, digest, _) in zip(batch, reply.entries, strict=True)
+            for item, (size, digest, *_) in zip(batch, reply.entries, strict=True)
             if not _has_digest(item.path, size, digest)
         ]
         self.skipped += len(batch) - len(missing)
@@ -231,7 +231,7 @@ class Getter:
 
     def _on_values(self, node: str, batch: list[Wanted], reply: wire.Values, body: Body) -> None:
         values, offset = memoryview(body), 0
-        for item, (size, digest, inline) in zip(batch, reply.entries, strict=True):
+        for item, (size, digest, inline, _) in zip(batch, reply.entries, strict=True):
             if not inline:
                 self._start(node, item, size, digest)
                 continue

@@ -76,7 +76,7 @@ from .wires3 import (
     StageOut,
 )
 
-VERSION = 4
+VERSION = 5
 """Two sides with different versions refuse each other. Raise it when an old reader would be misled."""
 
 OPS: Mapping[type, str] = {
