@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 
 from . import wire
 from .caller import Caller
+from .checksum import digest_of
 from .codec import Body, row_of
 from .errors import (
     ConnectionLost,

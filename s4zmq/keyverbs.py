@@ -49,7 +49,7 @@ def _rm(args: Args) -> int:
         if not args["-r"]:
             key = Key.parse(args["PREFIX"])
             if args["--dry-run"]:
-                client.require(key)
+                client.look(key)
                 print(f"dry run: would remove {key}")
             else:
                 client.delete(key)

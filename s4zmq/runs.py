@@ -50,6 +50,25 @@ class Summary(NamedTuple):
     outputs: int
 
 
+class Progress(NamedTuple):
+    """How far a job is, on all nodes together."""
+
+    done: int
+    """Commands that ended well."""
+
+    failed: int
+    """Inputs that failed, after their retries."""
+
+    bytes: int
+    """Of the inputs that are done."""
+
+    commands: int
+    """How many are to run."""
+
+
+OnProgress = Callable[[Progress], None]
+
+
 class Job(NamedTuple):
     """What the three maps do to what. Made by `parse`, which checks all that needs no node."""
 
@@ -84,12 +103,15 @@ class Job(NamedTuple):
         return cls(plan, selection, shipped)
 
 
-def run_job(client: Client, job: Job) -> Summary:
-    """Run it to its end. Raises the first failure, after all nodes have ended the job."""
+def run_job(client: Client, job: Job, on_progress: OnProgress | None = None) -> Summary:
+    """Run it to its end. Raises the first failure, after all nodes have ended the job. `on_progress` is
+    called when the counts have changed, and once at the end."""
     client.holds_work()
-    _plan(client, job)
+    planned = _plan(client, job)
     _ship(client, job.plan.job, job.shipped)
-    return _Running(client, job.plan).run()
+    running = _Running(client, job.plan)
+    running.commands = sum(reply.commands for reply in planned.values())
+    return running.run(on_progress)
 
 
 def rehearse(client: Client, job: Job) -> Mapping[str, wire.Planned]:
@@ -149,15 +171,24 @@ class _Running:
         self._plan = plan
         self._left = set(client.roster.nodes)
         self._stopped = False
+        self._counts: dict[str, tuple[int, int, int]] = {}
+        self.commands = 0
         self.ended: list[wire.JobDone] = []
         self.errors: list[S4Error] = []
 
-    def run(self) -> Summary:
+    def run(self, on_progress: OnProgress | None) -> Summary:
         """Start, and wait for every node. Raises the first failure."""
         for node in sorted(self._left):
             message = wire.Run(self._plan.job)
             self._courier.request(node, message, self._on_reply_from(node), resend=False)
-        self._courier.run_until(lambda: not self._left)
+        shown = None
+        while self._left:
+            self._courier.step()
+            if on_progress and self._counts:
+                now = self._progress()
+                if now != shown:
+                    on_progress(now)
+                shown = now
         _raise_failures(self.ended, self.errors, keep_going=self._plan.keep_going)
         return Summary(
             sum(reply.done for reply in self.ended),
@@ -165,8 +196,14 @@ class _Running:
             sum(reply.outputs for reply in self.ended),
         )
 
+    def _progress(self) -> Progress:
+        done, failed, size = (sum(counts) for counts in zip(*self._counts.values(), strict=True))
+        return Progress(done, failed, size, self.commands)
+
     def _on_reply_from(self, node: str) -> Callable[[Any, Body], None]:
         def on_reply(reply: Any, _: Body) -> None:
+            if isinstance(reply, (wire.Progress, wire.JobDone)):
+                self._counts[node] = (reply.done, reply.failed, reply.bytes)
             if type(reply) not in wire.INTERIM:
                 self._left.discard(node)
                 self._on_end(reply)
