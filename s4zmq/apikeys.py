@@ -16,7 +16,7 @@ from .copying import get_tree, key_for, put_tree
 from .errors import KeyExists, KeyInvalid, KeyNotFound, RequestError, S4Error
 from .files import KeyReader, KeyTextWriter, KeyWriter
 from .gets import Getter
-from .keys import SCHEME, Key, parse_prefix
+from .keys import SCHEME, Folder, Key, parse_prefix
 from .limits import CHUNK_BYTES
 from .localfiles import local_target
 from .pool import Pool
@@ -189,6 +189,12 @@ class KeyVerbs:
         except KeyNotFound:
             return False
         return True
+
+    def is_folder(self, prefix: str) -> bool:
+        """Whether there is a key below this folder. A folder does not exist by itself."""
+        path = Folder.parse(prefix).path
+        with self._pool.session() as session:
+            return session.holds_any(path)
 
     # -- many
 

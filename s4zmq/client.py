@@ -131,6 +131,11 @@ class Client:
                 yield row
             before = row[0]
 
+    def holds_any(self, prefix: str) -> bool:
+        """Whether a key starts with the text `prefix`."""
+        pages = self.courier.ask_all(wire.List(prefix, True, 1))
+        return any(page.entries for page in pages.values())
+
     def look(self, key: Key) -> Value:
         """What `key` holds now. Raises KeyNotFound, or ChecksumMismatch where its file has another size."""
         node = self.owner(key)

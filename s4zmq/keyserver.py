@@ -181,7 +181,11 @@ class KeyServer:
         """The first page of a listing."""
         prefix = parse_prefix("s4://" + request.prefix)
         entries = walk(self._store, prefix, recursive=request.recursive)
-        caller.answer(self._listings.start(entries, caller.session))
+        if request.limit:
+            rows = _rows(itertools.islice(entries, request.limit))
+            caller.answer(wire.Page(rows, 0))
+        else:
+            caller.answer(self._listings.start(entries, caller.session))
 
     def on_more(self, request: wire.More, body: Body, caller: Caller) -> None:
         """The next page, or the last one again."""

@@ -181,6 +181,9 @@ class List(NamedTuple):
     recursive: bool
     """False: folders below the last slash of `prefix` are one entry each, ending in a slash."""
 
+    limit: int = 0
+    """Only so many entries, in one page; 0: all."""
+
 
 class More(NamedTuple):
     """The next page of a listing. The page before can be asked for again until the last was given."""

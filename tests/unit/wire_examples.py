@@ -103,7 +103,10 @@ EXAMPLES: list[tuple[Any, bytes]] = [
         b"\xa3own\xc4\x10DDDDDDDDDDDDDDDD"
         b"\xa2op\xa5range\xa2id\x07",
     ),
-    (wire.List("b/d", True), b"\x84\xa6prefix\xa3b/d\xa9recursive\xc3\xa2op\xa4list\xa2id\x07"),
+    (
+        wire.List("b/d", True, 1),
+        b"\x85\xa6prefix\xa3b/d\xa9recursive\xc3\xa5limit\x01\xa2op\xa4list\xa2id\x07",
+    ),
     (wire.More(9, 2), b"\x84\xa6cursor\x09\xa4page\x02\xa2op\xa4more\xa2id\x07"),
     (
         wire.Page([("b/k", 5, 1700000000000000000), ("b/d/", 0, 0)], 9),
