@@ -28,6 +28,21 @@ class Output(NamedTuple):
     data: bytes
 
 
+class _Received:
+    """What has come of a command. Apart from the Evaluation, which would else refer to itself by way of its
+    session, and if it is forgotten not be found before its sockets are."""
+
+    def __init__(self) -> None:
+        self.output: deque[Output] = deque()
+        self.reply: Any = None
+
+    def take(self, reply: Any, body: Body) -> None:
+        if isinstance(reply, wire.Output):
+            self.output.append(Output(reply.stream, bytes(body)))
+        else:
+            self.reply = reply
+
+
 class Evaluation:
     """A command that runs beside a key. Iterate over its output; then `status` is there.
 
@@ -44,62 +59,58 @@ class Evaluation:
         self._pool = pool
         self._keep = keep
         self._key = key
-        self._output: deque[Output] = deque()
-        self._reply: Any = None
+        self._received = received = _Received()
         self._session = session = pool.take()
         self._is_open = True
         self._node = session.owner(key)
         try:
             session.holds_work()
             message = wire.Eval(str(key), command, EVAL_WINDOW)
-            self._request = session.courier.request(self._node, message, self._on_reply, resend=False)
+            self._request = session.courier.request(self._node, message, received.take, resend=False)
         except BaseException:
             self.close()
             raise
-
-    def _on_reply(self, reply: Any, body: Body) -> None:
-        if isinstance(reply, wire.Output):
-            self._output.append(Output(reply.stream, bytes(body)))
-        else:
-            self._reply = reply
 
     def __iter__(self) -> Iterator[Output]:
         return self
 
     def __next__(self) -> Output:
         """Raises KeyNotFound, ChecksumMismatch, NodeUnreachable ... where the command could not run."""
-        if not self._output and self._is_open:
+        if not self._received.output and self._is_open:
             self._wait()
-        if self._output:
-            found = self._output.popleft()
+        if self._received.output:
+            found = self._received.output.popleft()
             if self._is_open:
                 self._session.courier.tell(self._node, wire.Allow(self._request, 1))
             return found
-        if isinstance(self._reply, S4Error):
-            raise self._reply
-        if self._reply is None:
+        if isinstance(self._received.reply, S4Error):
+            raise self._received.reply
+        if self._received.reply is None:
             raise RequestError(f"the command on {self._key} was ended before it was over")
         raise StopIteration
 
     def _wait(self) -> None:
         """Until there is some output, or the end: then the session goes back."""
         try:
-            self._session.courier.run_until(lambda: bool(self._output) or self._reply is not None)
+            self._session.courier.run_until(self._has_news)
         except BaseException:
             self.close()
             raise
-        if self._reply is not None:
+        if self._received.reply is not None:
             self._is_open = False
             self._pool.give_back(self._session)
+
+    def _has_news(self) -> bool:
+        return bool(self._received.output) or self._received.reply is not None
 
     @property
     def status(self) -> int:
         """Exit status of the command, 128 + n for signal n. Raises RequestError before it has ended."""
-        if not isinstance(self._reply, wire.EvalDone):
+        if not isinstance(self._received.reply, wire.EvalDone):
             raise RequestError(
                 f"the command on {self._key} has no status: its output was not read to the end"
             )
-        return self._reply.status
+        return self._received.reply.status
 
     def close(self) -> None:
         """End the command, if it still runs; twice is fine."""

@@ -167,7 +167,10 @@ class KeyWriter(io.BufferedIOBase):
         self._session: Session | None = None
         self._source: FedSource | None = None
         self._upload: Upload | None = None
-        self._reply: Any = None
+        self._replies: list[Any] = []
+        """The last word of the node. A list, as the transfer must not refer to this file: who is forgotten
+        could else not be found before its sockets are."""
+        self._failure: BaseException | None = None
         self._is_over = False
 
     @property
@@ -196,12 +199,12 @@ class KeyWriter(io.BufferedIOBase):
 
     def _guarded(self, do: Any) -> None:
         """What fails has failed for good."""
-        if self._is_over:
-            raise self._reply
+        if self._failure:
+            raise self._failure
         try:
             do()
         except BaseException as error:
-            self._reply = error
+            self._failure = error
             self._give_up()
             raise
 
@@ -218,13 +221,10 @@ class KeyWriter(io.BufferedIOBase):
         session, self._source = self._session, FedSource(self._head)
         self._head = bytearray()
         session.holds_work()
-        self._upload = Upload(session.courier, session.owner(self._key), self._source, self._on_end)
+        self._upload = Upload(session.courier, session.owner(self._key), self._source, self._replies.append)
         sized = self._size is not None
         self._upload.start(wire.Open(self.name, self._size or 0, sized, os.urandom(16)))
         return self._source
-
-    def _on_end(self, reply: Any) -> None:
-        self._reply = reply
 
     def _pump(self, is_enough: Any) -> None:
         """Send until it `is_enough`. Raises what the node says against it."""
@@ -237,8 +237,9 @@ class KeyWriter(io.BufferedIOBase):
         while not upload.is_over and not is_enough():
             session.courier.step()
             upload.pump()
-        if upload.is_over and isinstance(self._reply, S4Error):
-            raise self._reply
+        for reply in self._replies:
+            if isinstance(reply, S4Error):
+                raise reply
 
     def commit(self) -> None:
         """Make the key: only for what does not do so when it is closed."""
@@ -253,16 +254,16 @@ class KeyWriter(io.BufferedIOBase):
             self._source.end()
             self._pump(lambda: False)
         self._is_over = True
-        self._reply = RequestError(f"{self._key} is made already")
-        session_, self._session = self._session, None
-        if session_:
-            self._pool.give_back(session_)
+        self._failure = RequestError(f"{self._key} is made already")
+        held, self._session = self._session, None
+        if held:
+            self._pool.give_back(held)
 
     def abort(self) -> None:
         """Close it and leave no key. Fine where it is closed: then it does nothing."""
         with self._lock:
             if not self._is_over and (not self.closed or not self._commits_at_close):
-                self._reply = Cancelled(f"{self._key} was given up")
+                self._failure = Cancelled(f"{self._key} was given up")
                 self._give_up()
             super().close()
 

@@ -1,4 +1,4 @@
-"""fsspec's own tests of a file system, against a cluster. What keys can not do is listed with its reason."""
+"""fsspec's own tests of a file system, against a cluster. What keys can not do is listed with reasons."""
 
 from __future__ import annotations
 

@@ -208,7 +208,9 @@ def test_small_values_come_inline_and_large_ones_as_size_and_digest(bench: Bench
     put(bench.store, "s4://b/0_z", b"zz")
     keys = [f"s4://b/0_{name}" for name in ("a", "large", "none", "z")]
     reply, body = bench.ask_with_body(bench.server.on_get, wire.Get(keys, True))
-    made_ns = [Path(bench.store.keys_path, f"b/0_{name}").stat().st_mtime_ns for name in ("a", "large", "z")]
+    made_ns = [
+        Path(bench.store.keys_path, f"b/0_{name}").stat().st_mtime_ns for name in ("a", "large", "z")
+    ]
     assert reply.entries == [
         (1, digest_of(b"a"), True, made_ns[0]),
         (len(large), digest_of(large), False, made_ns[1]),
@@ -258,7 +260,7 @@ def test_a_range_carries_size_and_digest_of_the_whole_value(
 
 def test_a_part_is_given_of_a_whole_value_only(bench: Bench) -> None:
     flip_first_byte(put(bench.store, "s4://b/0", b"value"))
-    with pytest.raises(ChecksumMismatch, match="s4://b/0 .* is damaged"):
+    with pytest.raises(ChecksumMismatch, match=r"s4://b/0 .* is damaged"):
         bench.ask(bench.server.on_fetch, wire.Fetch("s4://b/0", 3, 1, True))
 
 
