@@ -11,6 +11,8 @@ import os
 import sys
 import threading
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -161,6 +163,7 @@ class KeyWriter(io.BufferedIOBase):
         self._size = size
         self._commits_at_close = commits_at_close
         self._keep = keep
+        self._seems_seekable = False
         self._lock = threading.RLock()
         self._head = bytearray()
         self._position = 0
@@ -180,6 +183,16 @@ class KeyWriter(io.BufferedIOBase):
 
     def writable(self) -> bool:
         return True
+
+    def seekable(self) -> bool:
+        return self._seems_seekable
+
+    @contextmanager
+    def seeming_seekable(self) -> Iterator[None]:
+        """While inside, `seekable` says yes."""
+        self._seems_seekable = True
+        yield
+        self._seems_seekable = False
 
     def tell(self) -> int:
         return self._position
@@ -309,7 +322,9 @@ class KeyTextWriter(io.TextIOWrapper):
     """As KeyWriter, for text."""
 
     def __init__(self, writer: KeyWriter, encoding: str, errors: str | None, newline: str | None) -> None:
-        super().__init__(writer, encoding, errors, newline)
+        # UTF-16 begins with its mark only where the wrapper takes the start for one: of a file that can seek.
+        with writer.seeming_seekable():
+            super().__init__(writer, encoding, errors, newline)
         self._writer = writer
 
     def abort(self) -> None:

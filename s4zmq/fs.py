@@ -239,7 +239,7 @@ class S4FileSystem(AbstractFileSystem):
         for path, start, end in zip(paths, starts, ends, strict=True):
             try:
                 with _errors_of_python():
-                    wanted.append(self._range(self._key(path), start, end))
+                    wanted.append(self._range(str(Key.parse(self._key(path))), start, end))
             except S4Error as error:
                 wanted.append(error)
         found = iter(self.client.read_many([each for each in wanted if not isinstance(each, S4Error)]))

@@ -21,7 +21,7 @@ def s4(cluster: Cluster) -> Iterator[s4zmq.Client]:
 @pytest.fixture
 def fs(cluster: Cluster) -> S4FileSystem:
     """One for each cluster: fsspec keeps them."""
-    return S4FileSystem(str(cluster.conf), cluster.key_path)
+    return S4FileSystem(conf=str(cluster.conf), key=cluster.key_path)
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ class Fixtures(abstract.AbstractFixtures):  # type: ignore[misc]
 
     @pytest.fixture
     def fs(self, cluster: Cluster) -> S4FileSystem:
-        return S4FileSystem(str(cluster.conf), cluster.key_path)
+        return S4FileSystem(conf=str(cluster.conf), key=cluster.key_path)
 
     @pytest.fixture
     def fs_path(self) -> str:
