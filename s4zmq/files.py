@@ -322,7 +322,7 @@ class KeyTextWriter(io.TextIOWrapper):
     """As KeyWriter, for text."""
 
     def __init__(self, writer: KeyWriter, encoding: str, errors: str | None, newline: str | None) -> None:
-        # UTF-16 begins with its mark only where the wrapper takes the start for one: of a file that can seek.
+        # UTF-16 gets its mark only at the start of a file that can seek.
         with writer.seeming_seekable():
             super().__init__(writer, encoding, errors, newline)
         self._writer = writer
