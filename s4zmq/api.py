@@ -12,12 +12,14 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Union
 
-from . import memory
+from . import memory, views
 from .apijobs import JobVerbs
 from .apikeys import KeyVerbs
 from .client import Health
 from .config import load_config
+from .keys import SCHEME, parse_prefix
 from .pool import Pool
+from .views import NodeStatus, NodeUsage
 
 Path = Union[str, "os.PathLike[str]"]
 
@@ -92,6 +94,17 @@ class Client(KeyVerbs, JobVerbs):
         """Which nodes answer, in order, within two seconds: rows of node, is_healthy, reason."""
         with self._pool.session() as session:
             return session.health()
+
+    def status(self) -> list[NodeStatus]:
+        """How each node is, in order, within two seconds: is_up, reason, processor time, and amounts by
+        name, as `s4 status` shows them."""
+        with self._pool.session() as session:
+            return views.status(session)
+
+    def usage(self, prefix: str = SCHEME) -> list[NodeUsage]:
+        """How many keys that start with this text, and bytes of them, each node has: node, keys, bytes."""
+        with self._pool.session() as session:
+            return views.usage(session, parse_prefix(prefix))
 
 
 def _text(path: Path | None) -> str | None:

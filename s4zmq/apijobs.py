@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Union
 
+from . import views
 from .answers import EvalResult
 from .commandtext import check_command
 from .errors import CommandFailed, RequestError
@@ -13,6 +14,7 @@ from .evaluating import STDERR, STDOUT, Evaluation
 from .keys import Key
 from .pool import Pool
 from .runs import Job, JobOptions, OnProgress, Summary, rehearse, run_job
+from .views import JobLog, Jobs, JobView
 from .wire import Planned
 
 Path = Union[str, "os.PathLike[str]"]
@@ -142,6 +144,28 @@ class JobVerbs:
         job = Job.parse(kind, indir, outdir, command, options)
         with self._pool.session() as session:
             return rehearse(session, job)
+
+    def jobs(self) -> Jobs:
+        """The jobs of the cluster, whoever has started them: those that run first, then the newest first.
+        Nodes that do not answer within HEALTH_TIMEOUT_S are among its `errors`.
+
+            for job in s4.jobs().jobs:
+                print(job.job[:8], job.verb, job.state, f"{job.done} of {job.commands}")
+        """
+        with self._pool.session() as session:
+            return views.list_jobs(session)
+
+    def cancel(self, job: str) -> JobView:
+        """Stop a job, told by the first digits of its id, on all nodes, and wait until nothing of it is
+        left. Raises RequestError for one that is not known, or has ended."""
+        with self._pool.session() as session:
+            return views.cancel_job(session, job)
+
+    def logs(self, job: str, key: str = "") -> JobLog:
+        """What failed commands of a job, told by the first digits of its id, or only those on `key`, have
+        written to stderr. Raises RequestError for a job that is not known."""
+        with self._pool.session() as session:
+            return views.job_log(session, job, key and str(Key.parse(key)))
 
     def _run(self, job: Job, on_progress: OnProgress | None) -> Summary:
         with self._pool.session() as session:

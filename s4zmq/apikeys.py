@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from typing import IO, Any, Literal, Union, overload
 
+from .amounts import Counts
 from .answers import Entry, Stat
 from .client import Value
 from .copying import get_tree, key_for, put_tree
@@ -232,20 +233,20 @@ class KeyVerbs:
                 raise KeyInvalid("an empty prefix would remove every key of the cluster: name a bucket")
             return session.delete_below(prefix)
 
-    def put_tree(self, folder: Path, target: str, *, resume: bool = False) -> None:
-        """Every file below a local folder, to below `target`. With `resume` keys that are there with equal
-        bytes are passed over.
+    def put_tree(self, folder: Path, target: str, *, resume: bool = False) -> Counts:
+        """Every file below a local folder, to below `target`; keys, bytes, skipped. With `resume` keys
+        that are there with equal bytes are passed over.
 
             s4.put_tree("trips", "s4://csv/2009/")
 
         Raises KeyInvalid where names can not be keys, and NoSpace, before anything moves; KeyExists.
         """
         with self._pool.session() as session:
-            put_tree(session, os.fspath(folder), target, resume)
+            return put_tree(session, os.fspath(folder), target, resume)
 
-    def get_tree(self, source: str, folder: Path, *, resume: bool = False) -> None:
-        """Every key below `source`, to below a local folder, which is made. With `resume` files that are
-        there with equal bytes are passed over.
+    def get_tree(self, source: str, folder: Path, *, resume: bool = False) -> Counts:
+        """Every key below `source`, to below a local folder, which is made; keys, bytes, skipped. With
+        `resume` files that are there with equal bytes are passed over.
 
             s4.get_tree("s4://csv/2009/", "trips")
 
@@ -253,7 +254,7 @@ class KeyVerbs:
         """
         target = os.path.abspath(os.fspath(folder))  # `.` alone would keep the last folder of the source
         with self._pool.session() as session:
-            get_tree(session, source, target, resume)
+            return get_tree(session, source, target, resume)
 
 
 def _part(key: str, start: int, length: int) -> Part:

@@ -138,6 +138,10 @@ PARCEL_MAX_FILES = 2000
 VERIFIED_KEYS = 65_536
 """Keys of which a node remembers that their checksum was right (about 9 MB)."""
 
+TALLY_FRESH_KEYS = 100_000
+"""Keys that are made ahead of the walk that counts a node's keys at its start, and that it remembers (some
+15 MB, until its end); with more it starts anew."""
+
 SORT_RUN_KEYS = 50_000
 """Names sorted in memory at once; longer lists are sorted by merging runs on disk."""
 
@@ -149,6 +153,40 @@ KEPT_MEMBERS = 20_000
 
 MAX_FAILURES_KEPT = 100
 """Failures of one job, or damaged keys, that a node describes in full; beyond that they are counted."""
+
+SLOWEST_KEPT = 5
+"""Inputs of one job that took longest, of which a node tells at its end."""
+
+# -- what is kept of jobs that have ended
+
+JOBS_KEPT = 100
+"""Jobs that have ended, of which a node still tells."""
+
+COMMAND_SHOWN_BYTES = 200
+"""Of the first line of a job's command, in a list of jobs."""
+
+LOGS_PER_JOB = 100
+"""Failed attempts of one job whose stderr a node keeps; beyond that they are counted."""
+
+LOG_BYTES_PER_JOB = 256 << 10
+"""Bytes of stderr that a node keeps of one job: of each attempt the last STDERR_TAIL_BYTES."""
+
+# -- who looks on
+
+MAX_USAGES = 4
+"""Walks for `s4 du` that run at once on one node."""
+
+MAX_ONLOOKERS = 256
+"""Requests for a node's state that wait for one answer."""
+
+VITALS_S = 0.25
+"""Over how long a node measures what takes its processor, at least."""
+
+DISK_PATIENCE_S = 0.3
+"""A disk that does not say within this how much is free is told of without that."""
+
+CANCEL_S = 10.0
+"""How long `s4 cancel` waits until nothing of the job is left (10 s are promised)."""
 
 # -- S3
 

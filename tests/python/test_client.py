@@ -16,7 +16,7 @@ import pytest
 
 import s4zmq
 from s4zmq.limits import CHUNK_BYTES, INLINE_MAX_BYTES
-from s4zmq.runs import Progress, Summary
+from s4zmq.runs import Progress
 
 from ..cluster.kit import commands_running, make_tree, read_tree, some_bytes
 from ..harness import Cluster, Node, wait_until
@@ -147,7 +147,8 @@ def test_folders_go_in_and_out(s4: s4zmq.Client, tmp_path: Path, monkeypatch: py
     s4.put_tree(make_tree(tmp_path / "in", files), "s4://b/x/")
     with pytest.raises(s4zmq.KeyExists):
         s4.put_tree(tmp_path / "in", "s4://b/x/")
-    s4.put_tree(tmp_path / "in", "s4://b/x/", resume=True)
+    counts = s4.put_tree(tmp_path / "in", "s4://b/x/", resume=True)
+    assert (counts.keys, counts.skipped) == (3, 3)
     s4.get_tree("s4://b/x/", tmp_path / "out")
     assert read_tree(tmp_path / "out") == files
     (tmp_path / "here").mkdir()
@@ -203,8 +204,9 @@ def test_the_three_maps(s4: s4zmq.Client, tmp_path: Path) -> None:
     for n in range(3):
         s4.put(f"{n}\n".encode(), f"s4://in/{n}_x")
     news: list[Progress] = []
-    assert s4.map("s4://in/", "s4://out/", "cat; echo end", on_progress=news.append) == Summary(3, 6, 3)
-    assert news[-1] == Progress(done=3, failed=0, bytes=6, commands=3)
+    summary = s4.map("s4://in/", "s4://out/", "cat; echo end", on_progress=news.append)
+    assert (summary.done, summary.bytes, summary.outputs, summary.failed) == (3, 6, 3, 0)
+    assert (news[-1].done, news[-1].failed, news[-1].bytes, news[-1].commands) == (3, 0, 6, 3)
     script = tmp_path / "split.py"
     script.write_text("for name in ('a', 'b'):\n    print('x', file=open(name, 'w'))\n    print(name)\n")
     assert s4.map_to_n("s4://out/", "s4://split/", "python3 split.py", files=[script]).outputs == 6
@@ -230,6 +232,23 @@ def test_a_map_that_fails_says_so_and_is_resumed(s4: s4zmq.Client, tmp_path: Pat
         s4.map("s4://in/", "s4://slow/", "sleep 60", timeout_s=0.1, jobs=1)
     with pytest.raises(s4zmq.RequestError, match="from 0 on"):
         s4.map("s4://in/", "s4://slow/", "cat", retries=-1)
+
+
+def test_jobs_are_seen_stopped_and_explained(s4: s4zmq.Client, cluster: Cluster) -> None:
+    s4.put(b"", "s4://in/k")
+    with ThreadPoolExecutor(1) as threads:
+        running = threads.submit(s4.map, "s4://in/", "s4://out/", "sleep 60")
+        wait_until(lambda: commands_running(cluster), "the command to run")
+        job = s4.jobs().jobs[0]
+        assert (job.verb, job.state, job.inputs, job.commands) == ("map", "running", "s4://in/", 1)
+        assert s4.cancel(job.job[:12]).job == job.job
+        with pytest.raises(s4zmq.S4Error, match="cancelled"):
+            running.result(timeout=20)
+    assert s4.jobs().jobs[0].state == "cancelled"
+    with pytest.raises(s4zmq.CommandFailed):
+        s4.map("s4://in/", "s4://out/", "echo why >&2; exit 3")
+    [entry] = s4.logs(s4.jobs().jobs[0].job, "s4://in/k").entries
+    assert (entry.key, entry.status, entry.stderr) == ("s4://in/k", 3, b"why\n")
 
 
 def test_an_exception_of_the_caller_ends_the_job(s4: s4zmq.Client, cluster: Cluster) -> None:
@@ -275,6 +294,9 @@ def test_the_cluster_is_found_and_asked(s4: s4zmq.Client, cluster: Cluster, foun
     with s4zmq.Client() as client:
         assert list(client.nodes) == [node.address for node in cluster.nodes]
         assert [row.is_healthy for row in client.health()] == [True, True, True]
+        assert [row.is_up for row in client.status()] == [True, True, True]
+        s4.put(b"value", "s4://b/k")
+        assert sum(row.bytes for row in client.usage("s4://b/")) == 5
         assert repr(client) == f"<s4zmq.Client of {cluster.conf}: 3 nodes>"
     assert repr(client).endswith(", closed>")
     with pytest.raises(s4zmq.ConfigError, match="can not read the conf file /none"):

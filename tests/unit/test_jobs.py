@@ -93,8 +93,10 @@ def codes(done: wire.JobDone) -> list[str]:
 
 
 def test_a_map_makes_one_key_of_each(bench: Bench) -> None:
-    assert bench.plan(command='cat; echo "$filename $S4_KEY"') == wire.Planned(3, 3, 3, 0, [])
-    assert bench.run() == wire.JobDone(3, 0, 3, 3, [])
+    assert bench.plan(command='cat; echo "$filename $S4_KEY"') == wire.Planned(3, 3, 3, 3, 0, [])
+    done = bench.run()
+    assert done[:5] == (3, 0, 3, 3, [sum(map(len, bench.visible().values()))])
+    assert {key for key, _ in done.slowest} == {"s4://in/a", "s4://in/d/b", "s4://in/d/e/c"}
     assert bench.visible() == {
         "a": "aaa s4://in/a\n",
         "d/b": "bb s4://in/d/b\n",
@@ -113,8 +115,10 @@ def test_a_merge_makes_one_key_of_each_group(bench: Bench) -> None:
     planned = bench.plan(
         kind="map-from-n", inputs="s4://parts/", command="xargs cat; echo $filename $S4_KEY"
     )
-    assert planned == wire.Planned(4, 24, 2, 0, [])
-    assert bench.run() == wire.JobDone(2, 0, 24, 2, [])
+    assert planned == wire.Planned(4, 24, 2, 24, 0, [])
+    done = bench.run()
+    assert done[:5] == (2, 0, 24, 2, [sum(map(len, bench.visible().values()))])
+    assert {key for key, _ in done.slowest} == {"s4://out/1_m", "s4://out/2"}
     assert bench.visible() == {
         "1_m": "x/1_m\ny/1_m\n1_m s4://out/1_m\n",
         "2": "x/2_m\ny/2_n\n2 s4://out/2\n",
@@ -284,7 +288,7 @@ def test_a_job_that_was_only_planned_ends_with_its_session(bench: Bench) -> None
 
 
 def test_a_dry_run_keeps_nothing(bench: Bench) -> None:
-    assert bench.plan(files=["tool.sh"], dry_run=True) == wire.Planned(3, 3, 3, 0, [])
+    assert bench.plan(files=["tool.sh"], dry_run=True) == wire.Planned(3, 3, 3, 3, 0, [])
     bench.assert_nothing_is_left()
     with pytest.raises(ConnectionLost):
         bench.run()
@@ -316,7 +320,7 @@ def test_the_same_run_begins_when_the_one_before_has_ended(bench: Bench) -> None
     assert not again
     bench.sessions.close(SESSION)
     wait_until(lambda: again, "the second one to be planned")
-    assert again[0].message == wire.Planned(3, 3, 3, 0, [])
+    assert again[0].message == wire.Planned(3, 3, 3, 3, 0, [])
     bench.final()
     bench.sessions.close(b"another.")
 
@@ -331,8 +335,8 @@ def test_a_resumed_run_skips_what_is_complete_and_clears_what_is_stale(
     put(bench.store, "s4://in/a", b"new")
     (tmp_path / "log").unlink()
     bench.letters.clear()
-    assert bench.plan(command=command, resume=True) == wire.Planned(3, 4, 2, 1, [])
-    assert bench.run() == wire.JobDone(2, 0, 4, 2, [])
+    assert bench.plan(command=command, resume=True) == wire.Planned(3, 4, 2, 4, 1, [])
+    assert bench.run()[:5] == (2, 0, 4, 2, [4])
     assert bench.visible() == {"a": "new", "d/b": "b", "d/e/c": ""}
     assert sorted((tmp_path / "log").read_text().split()) == ["a", "b"]
 
