@@ -17,7 +17,7 @@ from .checksum import digest_of, digest_of_file, new_digest
 from .client import Client
 from .codec import Body, error_of
 from .courier import Courier
-from .errors import ChecksumMismatch, ProtocolError, S4Error
+from .errors import ChecksumMismatch, KeyReplaced, ProtocolError, S4Error
 from .keys import Key
 from .limits import BATCH_MAX_BYTES, CHUNK_BYTES, INLINE_MAX_BYTES, WINDOW_CHUNKS
 from .localfiles import NewFile, open_to_read, write_file
@@ -83,7 +83,7 @@ class Download:
             or reply.size != self._size
             or len(body) != count
         ):
-            self.error = ChecksumMismatch(f"{self._key} changed while it was read")
+            self.error = KeyReplaced(f"{self._key} was removed and made anew while it was read")
         else:
             self._expected = reply.digest
             self._early[offset] = body

@@ -188,6 +188,8 @@ class KeyServer:
 
     def on_list(self, request: wire.List, body: Body, caller: Caller) -> None:
         """The first page of a listing."""
+        if request.limit > PAGE_KEYS:
+            raise ProtocolError(f"list: a limit of at most {PAGE_KEYS} entries, or none")
         prefix = parse_prefix("s4://" + request.prefix)
         entries = walk(self._store, prefix, recursive=request.recursive)
         if request.limit:

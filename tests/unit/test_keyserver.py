@@ -296,6 +296,18 @@ def listed(bench: Bench, prefix: str) -> list[str]:
 
 
 @pytest.mark.usefixtures("three_a_page")
+def test_a_listing_with_a_limit_is_one_page(bench: Bench) -> None:
+    for number in (0, 2, 4, 6):
+        put(bench.store, f"s4://b/{number}")
+    for limit, count in ((1, 1), (3, 3)):
+        page = bench.ask(bench.server.on_list, wire.List("b/", True, limit))
+        assert ([row[0] for row in page.entries], page.cursor) == ([f"b/{2 * n}" for n in range(count)], 0)
+    with pytest.raises(ProtocolError, match="limit"):
+        bench.ask(bench.server.on_list, wire.List("b/", True, 4))
+    assert bench.server.listing_count == 0
+
+
+@pytest.mark.usefixtures("three_a_page")
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 4, 6, 7])
 def test_the_pages_of_a_listing_are_all_of_it_and_nothing_is_left(bench: Bench, count: int) -> None:
     for number in range(count):
