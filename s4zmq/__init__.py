@@ -12,11 +12,11 @@ Only map-to-n moves data between nodes. The rooms, from the ground up; a room im
 layers only, and a test keeps that:
 
      0  limits errors wirekeys mailbox interrupts memory pipes points units crew sections
-        logs supervisor jsonlines counters tables screen amounts
+        logs supervisor jsonlines counters tables screen amounts connections
      1  progressviews wirejobs wires3 wireviews clusterkey
      2  wire bars
      3  keys checksum commandtext codec sorting trees watching harvest progress descriptors strangers
-        turns space tally
+        turns space tally bouncer
      4  placement transfer sockets sessions caller localfiles outstanding processes door recipes
         journal aws metrics vitals
      5  config store lines lease shell joblogs ledger indoubt admissions replies s3names gatekeeper

@@ -7,9 +7,10 @@ hidden: whatever ends the process, a kill too, leaves a terminal as it was.
 from __future__ import annotations
 
 import os
+import time
 from typing import TextIO
 
-from rich.console import Console
+from rich.console import Console, ConsoleDimensions
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
@@ -22,6 +23,11 @@ from .units import show_bytes
 _RATE_COLUMNS, _BYTES_COLUMNS, _BAR_COLUMNS = 90, 64, 44
 """Narrower terminals do without these."""
 
+_ECHO_COLUMNS = 3
+_INTERVAL_S = 0.2
+_SHARE_OF_TIME = 0.02
+"""What drawing may take of the time of the work: with many nodes, or on a slow line, there are fewer."""
+
 
 class _Console(Console):
     def show_cursor(self, show: bool = True) -> bool:
@@ -32,7 +38,7 @@ class _Console(Console):
 class Bars:
     """The drawing of one command, redrawn in place."""
 
-    interval_s = 0.2
+    interval_s = _INTERVAL_S
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -49,11 +55,16 @@ class Bars:
         """Show this, unless the command is in the background of its terminal."""
         if not _is_in_front(self._stream):
             return
+        began_at = time.monotonic()
         try:
+            width, height = os.get_terminal_size(self._stream.fileno())
+            # $COLUMNS may be long untrue; and a full line would break where the terminal echoes ^C.
+            self._console.size = ConsoleDimensions((width or 80) - _ECHO_COLUMNS, height or 25)
             self._live.start()
             self._live.update(picture(state, *self._console.size), refresh=True)
         except OSError:  # a terminal that went away is no reason to end the work
             pass
+        self.interval_s = max(_INTERVAL_S, (time.monotonic() - began_at) / _SHARE_OF_TIME)
 
     def close(self, state: State | None) -> None:
         """Take it away; a state stays as a line."""
@@ -88,7 +99,7 @@ def _row(label: str, state: State, width: int) -> list[str | ProgressBar]:
     left_s = left_s_of(state)
     return [
         label,
-        ProgressBar(total=1.0, completed=share),
+        ProgressBar(total=1.0, completed=share, complete_style="cyan", finished_style="cyan"),
         f"{int(share * 100)}%",
         keys_of(state, long=False) + failed,
         bytes_of(state.counts, state.total, long=False) if width >= _BYTES_COLUMNS else "",

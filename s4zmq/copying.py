@@ -18,7 +18,6 @@ from .pipes import widen_pipe
 from .printing import write_all
 from .progress import Watch
 from .puts import Item, Putter
-from .totals import Totals
 
 SILENT = Watch()
 
@@ -161,6 +160,8 @@ def _no_space(nodes: Sequence[str], free: int, needed: int, folder: object) -> N
 
 def get_tree(client: Client, source: str, target: str, resume: bool, watch: Watch = SILENT) -> Counts:
     """Every key below `source` to below `target`."""
+    from .totals import Totals
+
     folder = Folder.parse(source)
     base = target
     if target in (".", "./") and "/" in folder.path.rstrip("/"):

@@ -17,9 +17,10 @@ from typing import Any, NamedTuple, Protocol
 import zmq
 
 from . import codec, points, sockets
+from .bouncer import Bouncer
 from .caller import Caller
 from .errors import Cancelled, InternalError, NodeBusy, S4Error
-from .limits import INBOX_CHUNKS, MAX_TRANSFERS, WINDOW_CHUNKS
+from .limits import CUT_DATA, INBOX_CHUNKS, MAX_TRANSFERS, WINDOW_CHUNKS
 from .mailbox import Mailbox
 from .sessions import Sessions
 from .transfer import Incoming, Piece
@@ -57,12 +58,15 @@ class Inbox(threading.Thread):
 
     def __init__(self, context: sockets.Context, host: str, port: int, sessions: Sessions) -> None:
         super().__init__(name="inbox", daemon=True)
+        self._context = context
         self._socket, self.port = sockets.bind_data(context, host, port)
         self.address = f"{host}:{self.port}"
         self._sessions = sessions
         self._arrivals: dict[bytes, _Arrival] = {}
         self._discards: Mailbox[tuple[bytes, S4Error | None]] = Mailbox()
         self._stopping = False
+        self._shall_bind_anew = False
+        self._bouncer = Bouncer(CUT_DATA)
         self.dropped = 0
         """Messages that belonged to no transfer."""
         self.opened = 0
@@ -91,6 +95,11 @@ class Inbox(threading.Thread):
         """End a transfer from outside; one that has ended is fine."""
         self._discards.put((transfer, error))
 
+    def bind_anew(self) -> None:
+        """End all connections, also those that ZeroMQ keeps though they are over. The port stays."""
+        self._shall_bind_anew = True
+        self.discard(b"")  # the thread wakes up
+
     def stop(self) -> None:
         """End the thread; what is under way is discarded."""
         self._stopping = True
@@ -112,17 +121,32 @@ class Inbox(threading.Thread):
             for transfer, error in self._discards.take():
                 self._end(transfer, error)
             self._serve()
+            if self._shall_bind_anew and not self._arrivals:
+                poller.unregister(self._socket)
+                self._bind_anew()
+                poller.register(self._socket, zmq.POLLIN)
         for transfer in list(self._arrivals):
             self._end(transfer, None)
         self._socket.close()
         self._discards.close()
+
+    def _bind_anew(self) -> None:
+        self._shall_bind_anew = False
+        self._bouncer.forget()
+        host, _, port = self.address.rpartition(":")
+        self._socket, _ = sockets.bind_anew(
+            self._socket, lambda: sockets.bind_data(self._context, host, int(port))
+        )
 
     def _serve(self) -> None:
         before = self.dropped
         with suppress(zmq.Again):
             for _ in range(_DRAIN_MESSAGES):
                 frames = sockets.receive(self._socket)
+                dropped = self.dropped
                 self._on_frames([frame.buffer for frame in frames])
+                if self.dropped > dropped:
+                    self._bouncer.note(sockets.descriptor_of(frames[0]))
         if self.dropped - before > _DRAIN_MESSAGES // 2:
             time.sleep(_JUNK_PAUSE_S)
 

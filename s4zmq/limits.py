@@ -61,7 +61,11 @@ DATA_MAX_BYTES = CHUNK_BYTES + 4096
 """Largest frame that a data socket accepts."""
 
 CONTROL_HWM = 64
-"""Messages queued per control connection: above what REQUEST_WINDOW lets an honest client have."""
+"""Messages queued per control connection to be sent: above what REQUEST_WINDOW lets a client have."""
+
+CONTROL_RCVHWM = 16
+"""Messages queued per control connection that a node has not read yet: so many of a stranger that is cut
+off are still to be read. More of an honest client wait in its own queue."""
 
 DATA_HWM = 4
 """Chunks queued per data connection; memory under fan-in multiplies by it (64 cost 82 MB, 4 cost 24)."""
@@ -233,6 +237,11 @@ REFUSALS_IN_ALL = 2000
 REPROACHES = 16
 """Well-formed requests of one connection, in STRANGER_S, that no client would make; then it is served one
 request at a time, after all others, and what it says meanwhile is not heard."""
+
+CUT_CONTROL, CUT_DATA = 24, 64
+"""So many messages that are not heard, in STRANGER_S, end a connection. More than CONTROL_RCVHWM and
+DATA_HWM; an honest client has REQUEST_WINDOW of them under way, or as many late chunks of a transfer that
+was ended as INBOX_CHUNKS."""
 
 MAX_STRANGERS = 4096
 """Connections of which a node remembers that they sent bad messages."""

@@ -19,6 +19,7 @@ from .jobs import Jobs
 from .store import Store
 from .vitals import DiskGauge, Gauge, Vitals
 
+_ENDS = ("done", "failed", "cancelled", "stopped")
 Counts = Callable[[], Mapping[str, int]]
 
 
@@ -103,7 +104,7 @@ class Lookout:
             "s4_commands_total": self._counters["commands"],
             "s4_commands_failed_total": self._counters["commands-failed"],
             **self._totals(),
-            "s4_jobs_total": dict.fromkeys(ENDS, 0) | self._history.ended,
+            "s4_jobs_total": {state: self._history.ended[state] for state in _ENDS},
             "s4_running_commands": self._counters["commands-running"],
             "s4_reserved_bytes": counts["reserved"],
             "s4_held": {what: count for what, count in counts.items() if what != "reserved"},
@@ -113,6 +114,3 @@ class Lookout:
         if disk:
             found.update(s4_disk_bytes=disk.size, s4_disk_free_bytes=disk.free)
         return found
-
-
-ENDS = ("done", "failed", "cancelled", "stopped")

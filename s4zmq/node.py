@@ -27,7 +27,7 @@ from .clusterkey import ClusterKey
 from .codec import Body, failure_of
 from .counters import Counters
 from .courier import Courier
-from .door import Door
+from .door import Door, Rest
 from .errors import Cancelled, InternalError, NodeBusy, ProtocolError, S4Error, WrongRoster
 from .evals import Evals
 from .fates import Fates, Resolver
@@ -120,6 +120,7 @@ class Node:
         self._inbox = Inbox(self._context, host, options.data_port, sessions)
         control_port = int(options.address.rpartition(":")[2])
         self._door = Door(control_port, self._inbox.port)
+        self._data_rest = Rest(self._door, self._inbox.port)
         self._reception = reception = Reception(
             self._context,
             options.address,
@@ -153,7 +154,6 @@ class Node:
             outputs=self._outputs,
             later=self._later,
         )
-        self._fates = Fates(ledger)
         self._open_workshop(options, roster, shell, ledger, counters)
         self._quick: Mapping[type, Handler] = self._quick_handlers()
         self._slow: Mapping[type, Handler] = self._slow_handlers()
@@ -163,6 +163,7 @@ class Node:
     ) -> None:
         """What runs commands, walks over keys, and tells of all that."""
         store, sessions = self._store, self._sessions
+        self._fates = Fates(ledger)
         resolver = Resolver(options.address, self._in_doubt, self._fates, self._staging)
         self._shuffle = Shuffle(
             lambda: Courier(roster, self._context, options.address), options.address, resolver
@@ -399,6 +400,10 @@ class Node:
             self._later(release_freed_buffers)
         self._held_before = held
         if self._reception.rest():
+            self._has_worked = True
+        is_idle = not len(self._admissions) and not len(self._inbox)
+        if self._data_rest.is_due(is_idle=is_idle, seen=(self._admissions.total, self._inbox.dropped)):
+            self._inbox.bind_anew()
             self._has_worked = True
 
     def drain(self) -> None:

@@ -10,6 +10,9 @@ from .amounts import Counts, State
 from .jsonlines import print_json
 from .units import show_bytes, show_count
 
+_KEY_BYTES = 256 << 10
+"""A key takes as long as so many bytes, more or less."""
+
 
 class View(Protocol):
     """Where the drawings of one command go."""
@@ -124,13 +127,13 @@ def failed_of(state: State) -> str:
 
 
 def share_of(counts: Counts, total: Counts | None) -> float:
-    """How much of all is done, 0 to 1, from bytes and keys alike, since small keys cost more than their
-    bytes. A key that failed is done with."""
+    """How much of all is done, 0 to 1. A small key costs more than its bytes, so each counts as some bytes
+    more; one that failed is done with."""
     if total is None:
         return 0.0
-    pairs = [(counts.keys + counts.failed, total.keys), (counts.bytes, total.bytes)]
-    shares = [min(1.0, done / of) for done, of in pairs if of]
-    return sum(shares) / len(shares) if shares else 0.0
+    done = (counts.keys + counts.failed) * _KEY_BYTES + counts.bytes
+    of = total.keys * _KEY_BYTES + total.bytes
+    return min(1.0, done / of) if of else 0.0
 
 
 def left_s_of(state: State) -> float:

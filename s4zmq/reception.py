@@ -3,8 +3,8 @@
 What a message means is not known here. Everything in this room belongs to the thread that calls `serve`.
 
 ZeroMQ hands out the messages of all connections in turns, so in a flood a client waits for one message of
-each stranger before every one of its own. What can be done is to be quick: strangers are not heard. What
-they leave behind in ZeroMQ is cleared when the node is at rest, with the socket itself.
+each stranger before every one of its own. So strangers are not heard, which is quick, and who goes on is
+cut off. What they leave behind in ZeroMQ is cleared when the node is at rest, with the socket itself.
 """
 
 from __future__ import annotations
@@ -17,11 +17,12 @@ import zmq
 
 from . import codec, sockets, wire
 from .admissions import Admissions
+from .bouncer import Bouncer
 from .caller import Caller, Letter, is_reproach
 from .codec import Body, failure_of
-from .door import Door
+from .door import Door, Rest
 from .errors import Cancelled, ConnectionLost, S4Error
-from .limits import MAX_REPLY_BYTES, REST_TICKS, STUCK_AT_REST, TICK_S
+from .limits import CUT_CONTROL, MAX_REPLY_BYTES, TICK_S
 from .outstanding import Outstanding
 from .replies import Replies
 from .strangers import Strangers
@@ -59,13 +60,14 @@ class Reception:
         self._socket = sockets.bind_control(context, address)
         self._context = context
         self._address = address
-        self._door = door
+        self._rest = Rest(door, int(address.rpartition(":")[2]))
         self._threads = threads
         self._take = take
         self._end_lost = end_lost
         outstanding = Outstanding(MAX_REPLY_BYTES)
         self.admissions = Admissions(address, outstanding)
         self.strangers = Strangers()
+        self._bouncer = Bouncer(CUT_CONTROL)
         self.replies = Replies(self, outstanding)
         self._poller = zmq.Poller()
         self._poller.register(self._socket, zmq.POLLIN)
@@ -73,8 +75,6 @@ class Reception:
         self._wakeup = select.poll()
         self._wakeup.register(self.replies.fd, select.POLLIN)
         self._is_flooded = False
-        self._seen = (0, 0)
-        self._quiet_ticks = 0
         self.nonsense = 0
         """Messages that were refused or not heard."""
 
@@ -97,7 +97,7 @@ class Reception:
                 self._threads.hold()
             identity = frames[0].bytes
             if self._is_unheard(identity):
-                self._ignore(identity)
+                self._ignore(identity, frames[-1])
             else:
                 self._take(identity, [frame.buffer for frame in frames[1:]])
         self._threads.go_on()
@@ -139,9 +139,11 @@ class Reception:
             or self.replies.is_parked(identity)
         )
 
-    def _ignore(self, identity: bytes) -> None:
+    def _ignore(self, identity: bytes, frame: zmq.Frame) -> None:
         self.nonsense += 1
-        if not self.strangers.is_muted(identity):
+        if self.strangers.is_muted(identity):
+            self._bouncer.note(sockets.descriptor_of(frame))
+        else:
             self.strangers.refuse(identity)
 
     def refuse(self, identity: bytes, frames: Sequence[memoryview], error: S4Error) -> None:
@@ -161,11 +163,7 @@ class Reception:
         for letter in self.admissions.take_old():
             self.on_dropped(letter)
         is_idle = not len(self.admissions)
-        seen = (self.admissions.total, self.nonsense)
-        self._quiet_ticks = self._quiet_ticks + 1 if is_idle and seen == self._seen else 0
-        self._seen = seen
-        if self._quiet_ticks >= REST_TICKS and self._door.stuck >= STUCK_AT_REST:
-            self._quiet_ticks = 0
+        if self._rest.is_due(is_idle=is_idle, seen=(self.admissions.total, self.nonsense)):
             self._bind_anew()
             return True
         if is_idle:
@@ -174,9 +172,10 @@ class Reception:
 
     def _bind_anew(self) -> None:
         """End all connections; whoever dials comes again by itself, and asks again."""
-        self._door.stuck = 0
         self._poller.unregister(self._socket)
-        self._socket = sockets.bind_control_anew(self._context, self._socket, self._address)
+        self._socket = sockets.bind_anew(
+            self._socket, lambda: sockets.bind_control(self._context, self._address)
+        )
         self._poller.register(self._socket, zmq.POLLIN)
 
     # -- replies, see `replies.Exit`

@@ -36,7 +36,7 @@ from .listing import walk
 from .placement import Roster
 from .s3bucket import Bucket, Clients
 from .s3fetch import Hands, fetch
-from .s3names import Intake, Listed, Place, object_name
+from .s3names import Intake, Listed, object_name, place_of
 from .s3upload import upload
 from .sessions import Sessions
 from .shell import Switch
@@ -118,7 +118,7 @@ class Copy:
         self.tally = Tally()
         self._shop = shop
         self._told = self.tally.progress()
-        self._place = Place(Place.parse(f"s3://{request.bucket}").bucket, request.prefix)
+        self._place = place_of(request.bucket, request.prefix)
         place = request.target if isinstance(request, wire.StageIn) else request.source
         self._folder = None if request.single else Folder.parse(place)
         self._key = Key.parse(place) if request.single else None

@@ -53,6 +53,13 @@ class Place(NamedTuple):
         return show(f"{S3_SCHEME}{self.bucket}/{self.path}")
 
 
+def place_of(bucket: str, path: str) -> Place:
+    """Of a bucket's name alone, and the rest. Raises RequestError."""
+    if "/" in bucket:
+        raise RequestError(f"{show(bucket)} is no bucket's name")
+    return Place.parse(f"{S3_SCHEME}{bucket}")._replace(path=path)
+
+
 class Listed(NamedTuple):
     """An object as a listing shows it."""
 

@@ -23,8 +23,8 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, TypeVar
 
 import zmq
 
@@ -33,6 +33,7 @@ from .limits import (
     CONNECT_TIMEOUT_MS,
     CONTROL_HWM,
     CONTROL_MAX_BYTES,
+    CONTROL_RCVHWM,
     DATA_HWM,
     DATA_MAX_BYTES,
     HANDSHAKE_TIMEOUT_MS,
@@ -44,6 +45,7 @@ from .limits import (
 if TYPE_CHECKING:
     from .clusterkey import ClusterKey
 
+Bound = TypeVar("Bound")
 _GATE = "inproc://zeromq.zap.01"
 _ZAP_DOMAIN = b"s4"
 _BIND_ANEW_S = 5.0
@@ -113,20 +115,20 @@ def bind_control(context: Context, address: str) -> Socket:
     heard, and nobody takes over a connection: where ZeroMQ 4.3.5 is told to allow that, it mixes the
     frames of two connections, or ends the process ("Assertion failed: !_more").
     """
-    socket = _bound_socket(context, zmq.ROUTER, CONTROL_MAX_BYTES, CONTROL_HWM)
+    socket = _bound_socket(context, zmq.ROUTER, CONTROL_MAX_BYTES, CONTROL_HWM, CONTROL_RCVHWM)
     socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
     _bind(socket, _endpoint(address))
     return socket
 
 
-def bind_control_anew(context: Context, old: Socket, address: str) -> Socket:
-    """Close a ROUTER with all of its connections, and bind another one in its place. Whoever dials comes
-    again by itself; replies still go out. Raises zmq.ZMQError where the address stays taken."""
+def bind_anew(old: Socket, bind: Callable[[], Bound]) -> Bound:
+    """Close a bound socket with all of its connections, and bind another one in its place. Whoever dials
+    comes again by itself; replies still go out. Raises zmq.ZMQError where the address stays taken."""
     old.close(linger=_LAST_WORDS_MS)
     until = time.monotonic() + _BIND_ANEW_S
     while True:
         try:
-            return bind_control(context, address)
+            return bind()
         except zmq.ZMQError:  # another thread closes the old one
             if time.monotonic() > until:
                 raise
@@ -135,7 +137,7 @@ def bind_control_anew(context: Context, old: Socket, address: str) -> Socket:
 
 def bind_data(context: Context, host: str, port: int) -> tuple[Socket, int]:
     """The PULL for chunks and the port that it got (`port` 0: the kernel chooses)."""
-    socket = _bound_socket(context, zmq.PULL, DATA_MAX_BYTES, DATA_HWM)
+    socket = _bound_socket(context, zmq.PULL, DATA_MAX_BYTES, DATA_HWM, DATA_HWM)
     _bind(socket, _endpoint(f"{host}:{port or '*'}"))
     return socket, int(_bound_to(socket).rpartition(":")[2])
 
@@ -192,6 +194,15 @@ def receive(socket: Socket) -> list[zmq.Frame]:
     return frames
 
 
+def descriptor_of(frame: zmq.Frame) -> int:
+    """That of the connection which a received frame came over, and which may have ended since. -1 where
+    ZeroMQ does not know, as it had ended before it was looked at."""
+    try:
+        return int(frame.get(zmq.SRCFD))
+    except zmq.ZMQError:
+        return -1
+
+
 def close_watched(socket: Socket, monitor: Socket) -> None:
     """Close a socket and its monitor; either left open would keep the context from ending."""
     socket.disable_monitor()
@@ -208,9 +219,9 @@ def _socket(context: Context, kind: int, max_bytes: int, hwm: int) -> Socket:
     return socket
 
 
-def _bound_socket(context: Context, kind: int, max_bytes: int, hwm: int) -> Socket:
+def _bound_socket(context: Context, kind: int, max_bytes: int, hwm: int, rcvhwm: int) -> Socket:
     socket = _socket(context, kind, max_bytes, hwm)
-    socket.setsockopt(zmq.RCVHWM, hwm)
+    socket.setsockopt(zmq.RCVHWM, rcvhwm)
     socket.setsockopt(zmq.BACKLOG, LISTEN_BACKLOG)
     socket.setsockopt(zmq.HANDSHAKE_IVL, HANDSHAKE_TIMEOUT_MS)
     if context.pair:

@@ -32,7 +32,7 @@ def lines_of(kind: str, summary: Summary, *, is_long: bool) -> Iterator[str]:
         told = ", ".join(f"{slow.key} {slow.seconds:.1f} s" for slow in summary.slowest[:_SLOWEST_SHOWN])
         yield f"{kind}: slowest: {told}"
     if is_long and len(summary.nodes) > 1:
-        yield f"{kind}: largest share: {', '.join(_skews(summary))}"
+        yield f"{kind}: skew: {', '.join(_skews(summary))}"
 
 
 def _parts(kind: str, summary: Summary) -> Iterator[str]:
@@ -55,7 +55,7 @@ def _skews(summary: Summary) -> Iterator[str]:
     ):
         largest = summary.nodes[sizes.index(max(sizes))].node
         share = times_mean(sizes)
-        yield f"{what} {share:.2f} times the mean" + (f" ({largest})" if share > 1.05 else "")
+        yield f"{what} {share:.2f} x mean" + (f" ({largest})" if share > 1.05 else "")
 
 
 # -- records

@@ -11,8 +11,7 @@ No I/O here. What a stranger does to the files goes unnoticed until the next sta
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 _STRIPES = 64
 _END = "\U0010ffff"
@@ -44,12 +43,10 @@ class Tally:
         """Whether more keys were made ahead of the walk than are remembered."""
         return len(self._fresh) > self._most_fresh
 
-    @contextmanager
-    def changing(self, path: str) -> Iterator[None]:
-        """Hold it while a key is made or removed, and until that is told. It keeps the walk, and whoever
-        changes the same key, from coming between."""
-        with self._stripes[hash(path) % _STRIPES]:
-            yield
+    def changing(self, path: str) -> threading.Lock:
+        """To be held while a key is made or removed, and until that is told. It keeps the walk, and whoever
+        changes the same key, from coming between. (A context that is made for each key takes 2 us.)"""
+        return self._stripes[hash(path) % _STRIPES]
 
     def add(self, path: str, size: int) -> None:
         """A key was made. Inside `changing`."""

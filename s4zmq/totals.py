@@ -1,5 +1,5 @@
-"""How much there is below a prefix, for work that does not know it: asked of the nodes while the work goes on,
-and only when somebody wants to see it, so that short work never asks.
+"""How much there is below a prefix, for work that does not know it: asked of the nodes while the work goes
+on, and only when somebody wants to see it, so that short work never asks.
 """
 
 from __future__ import annotations

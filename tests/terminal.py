@@ -15,6 +15,9 @@ from collections.abc import Callable, Mapping, Sequence
 
 import pyte
 
+_OF_ANOTHER = {"COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR"}
+"""Variables that tell of another terminal than this one."""
+
 CSI = re.compile(rb"\x1b\[([0-9;?]*)([A-Za-z])")
 
 
@@ -39,12 +42,16 @@ class Pane:
         self._master, slave = os.openpty()
         self._resize_pty()
         self._started_at = time.monotonic()
+        inherited = {name: value for name, value in os.environ.items() if name not in _OF_ANOTHER}
+        others = [fd for fd in (stdin, stdout) if fd is not None]
+        words = (f"<&{stdin}" if stdin is not None else "", f">&{stdout}" if stdout is not None else "")
         self.process = subprocess.Popen(
-            ["setsid", "--ctty", *argv],
-            stdin=slave if stdin is None else stdin,
-            stdout=slave if stdout is None else stdout,
+            ["setsid", "--ctty", "bash", "-c", f'exec "$@" {" ".join(words)}', "bash", *argv],
+            stdin=slave,
+            stdout=slave,
             stderr=slave,
-            env={**os.environ, "TERM": "xterm-256color", **environment},
+            pass_fds=others,
+            env={**inherited, "TERM": "xterm-256color", **environment},
         )
         os.close(slave)
 

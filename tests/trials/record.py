@@ -45,7 +45,7 @@ def runs_of(pane: Pane, row: int) -> list[tuple[int, str, str]]:
             runs[-1] = (runs[-1][0], runs[-1][1] + cell.data, colour)
         else:
             runs.append((column, cell.data, colour))
-    return [(column, text, colour) for column, text, colour in runs if text.strip()]
+    return [(column, text.rstrip(), colour) for column, text, colour in runs if text.strip()]
 
 
 def svg_of(pane: Pane) -> str:

@@ -15,6 +15,7 @@ from s4zmq.checksum import digest_of
 from s4zmq.errors import (
     Cancelled,
     ConnectionLost,
+    JobCancelled,
     KeyInvalid,
     NodeBusy,
     ProtocolError,
@@ -435,3 +436,71 @@ def test_a_slot_is_given_back_by_a_command_that_fails() -> None:
 def test_only_what_a_retry_may_mend_is_retried() -> None:
     assert not room._may_retry(RequestError("wrong"))
     assert room._may_retry(NodeBusy("later"))
+
+
+# -- cancelled, and told of
+
+
+OTHER_SESSION = b"another."
+
+
+def cancel(bench: Bench, session: bytes) -> None:
+    letters = Letters()
+    bench.jobs.on_cancel(wire.CancelJob(JOB), b"", letters.caller(session=session))
+    assert [letter.message for letter in letters] == [wire.Ok()]
+
+
+@pytest.mark.parametrize(
+    ("session", "code", "state"),
+    [(SESSION, "E_CANCELLED", "stopped"), (OTHER_SESSION, "E_JOB_CANCELLED", "cancelled")],
+)
+def test_who_cancels_a_running_job_decides_what_its_client_hears(
+    bench: Bench, session: bytes, code: str, state: str
+) -> None:
+    bench.plan(command="sleep 1000")
+    bench.jobs.on_run(wire.Run(JOB), b"", bench.letters.caller())
+    wait_until(lambda: bench.rooms.counters["commands-running"], "a command to run")
+    (record,) = bench.jobs.records()
+    assert (record.job, record.state, record.commands, record.done) == (JOB, "running", 3, 0)
+    cancel(bench, session)
+    assert bench.final().code == code
+    assert [record.state for record in bench.jobs.records()] == [state]
+    assert bench.rooms.counters["commands-running"] == 0
+
+
+def test_a_job_that_is_cancelled_before_it_runs_tells_its_client_why(bench: Bench) -> None:
+    bench.plan()
+    assert [record.state for record in bench.jobs.records()] == ["running"]
+    cancel(bench, OTHER_SESSION)
+    with pytest.raises(JobCancelled):
+        bench.jobs.on_run(wire.Run(JOB), b"", Letters().caller())
+    with pytest.raises(JobCancelled):
+        bench.jobs.file_folder(JOB, "x")
+    assert [record.state for record in bench.jobs.records()] == ["cancelled"]
+
+
+def test_a_job_that_its_client_gave_up_before_it_ran_was_none(bench: Bench) -> None:
+    bench.plan()
+    cancel(bench, SESSION)
+    assert bench.jobs.records() == []
+
+
+def test_what_failed_before_it_was_cancelled_does_not_hide_that(bench: Bench) -> None:
+    bench.plan(command="[ $filename != a ] || exit 1; sleep 1000", keep_going=True)
+    bench.jobs.on_run(wire.Run(JOB), b"", bench.letters.caller())
+    wait_until(lambda: bench.jobs.records()[0].failed, "a command to fail")
+    cancel(bench, OTHER_SESSION)
+    assert bench.final().code == "E_JOB_CANCELLED"
+    entries, _ = bench.rooms.history.logs.read(JOB, "")
+    assert [entry.key for entry in entries] == ["s4://in/a"]
+
+
+def test_a_failure_that_is_not_a_command_s_is_logged_too(bench: Bench) -> None:
+    flip_first_byte(Path(bench.store.path_of(Key("in/a"))))
+    bench.map("cat", keep_going=True)
+    ((entry,), omitted) = bench.rooms.history.logs.read(JOB, "")
+    assert (entry.key, entry.status, entry.stderr, omitted) == ("s4://in/a", 0, b"", 0)
+    assert "is damaged" in entry.text
+    assert [(record.state, record.done, record.failed) for record in bench.jobs.records()] == [
+        ("failed", 2, 1)
+    ]

@@ -146,15 +146,16 @@ def test_times_are_read_as_on_a_clock() -> None:
     [
         (Counts(), Counts(4, 4), 0),
         (Counts(4, 4), Counts(4, 4), 1),
-        (Counts(1, 4), Counts(4, 4), 0.625),
-        (Counts(2, 2, 2), Counts(4, 4), 0.75),
+        (Counts(0, 1 << 29), Counts(1, (1 << 30) - (1 << 18)), 0.5),
+        (Counts(1, 1 << 18), Counts(2, 3 << 18), 0.4),
+        (Counts(2, 0, 1), Counts(4, 0), 0.75),
         (Counts(1, 0), Counts(2, 0), 0.5),
         (Counts(9, 9), Counts(4, 4), 1),
         (Counts(9, 9), None, 0),
         (Counts(), Counts(), 0),
     ],
 )
-def test_a_share_is_made_of_keys_and_bytes(counts: Counts, total: Counts | None, share: float) -> None:
+def test_a_share_is_made_of_bytes_and_keys(counts: Counts, total: Counts | None, share: float) -> None:
     assert share_of(counts, total) == share
     assert left_s_of(state(counts, total)) == (10 / share - 10 if share else 0)
 
