@@ -252,6 +252,8 @@ class Courier:
         """End everything that waits for a node; the next request dials it anew."""
         waiting, line.pending, line.refused = list(line.pending.values()), {}, {}
         self._hang_up(line)
+        for data_line in [each for each in self._data.values() if each.node == line.node]:
+            self._hang_up_data(data_line)  # its kernel may try on long after the node can be reached again
         for pending in waiting:
             pending.on_reply(error, b"")
 

@@ -218,7 +218,7 @@ for it (10 s are promised)."""
 
 MAX_CONNECTIONS = 8192
 """To one node, or half of the descriptors that its process may have; each costs 28 KB and a descriptor.
-Of more, those that have been silent for longest are ended."""
+Of more, those that have said least are ended."""
 
 STUCK_AT_REST, REST_TICKS = 8, 4
 """A node that has had nothing to do for so many ticks, and finds so many connections that ZeroMQ does not
@@ -251,10 +251,12 @@ STRANGER_S = 5.0
 
 # -- time
 
-HEARTBEAT_INTERVAL_MS = 1000
-HEARTBEAT_TIMEOUT_MS = 4000
-"""ZeroMQ's own heartbeats, which whoever dials sends. They come from the I/O thread: they find a cut
-link, not a hung process."""
+KEEPALIVE_IDLE_S, KEEPALIVE_INTERVAL_S, KEEPALIVE_COUNT = 1, 1, 3
+"""Both kernels look after a connection that is silent for so long, so often, and take it as lost after so
+many looks without an answer. They find a cut link, not a hung process."""
+
+UNACKNOWLEDGED_MS = 4000
+"""So long may pass before the other kernel has what was said to a control socket; its owner never waits."""
 
 HANDSHAKE_TIMEOUT_MS = 5000
 """A connection that has not introduced itself by then is ended."""
@@ -263,7 +265,9 @@ HANDSHAKE_PATIENCE_S = 0.2
 """A node that owes an answer and says nothing for so long is looked at: it may refuse our key."""
 
 SILENT_CONNECTION_S = 10.0
-"""A connection to a node on which nothing arrives for so long is ended; heartbeats count."""
+"""A connection to a node on which nothing arrives for so long, not even a sign of life of the other kernel,
+is ended. The node's own kernel does that too, but not while there is something to be sent: then it tries on
+for a quarter of an hour."""
 
 CONNECT_TIMEOUT_MS = 2000
 """An attempt to connect is given up and made anew. The kernel alone would try at 1, 3, 7, 15, 31 s: after

@@ -28,10 +28,10 @@ from .replies import Replies
 from .strangers import Strangers
 from .turns import Turns
 
-_AT_ONCE = 256
+_AT_ONCE = 64
 _FLOOD_BEGINS = 32
 _PARKED_PAUSE_S = 0.01
-_THREADS_TURN_S, _NONSENSE_PAUSE_S = 0.0005, 0.002
+_OTHERS_TURN_S = 0.001
 _LAST_WORDS_MS = 500
 _PIECES = frozenset((wire.Granted, wire.Credit, wire.Output))
 """Replies of which none may be missing: what a request gets after a gap is its end."""
@@ -84,7 +84,6 @@ class Reception:
 
     def serve(self) -> None:
         """Take what has come, and send replies as soon as there are any: they do not wait for a flood."""
-        nonsense = self.nonsense
         for number in range(_AT_ONCE):
             self.replies.send()
             try:
@@ -103,14 +102,13 @@ class Reception:
         self._threads.go_on()
         self.replies.send()
         if self._is_flooded:
-            self._give_way(self.nonsense - nonsense)
+            self._give_way()
 
-    def _give_way(self, nonsense: int) -> None:
+    def _give_way(self) -> None:
         """In a flood this thread and the others work in turns: each would take the interpreter from the
         other at every frame, and become ten times slower. And nonsense shall not cost a whole processor,
-        as honest clients need it."""
-        pause_s = _NONSENSE_PAUSE_S if nonsense > _AT_ONCE // 2 else _THREADS_TURN_S
-        until = time.monotonic() + pause_s
+        as honest clients need it. The turns are short, since an honest request may wait for several."""
+        until = time.monotonic() + _OTHERS_TURN_S
         while (left_s := until - time.monotonic()) > 0:
             self._wakeup.poll(left_s * 1000)
             self.replies.send()

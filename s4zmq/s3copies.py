@@ -114,7 +114,6 @@ class Copy:
         """Raises KeyInvalid or RequestError."""
         self.request = request
         self.caller = caller
-        self.cancel = Switch()
         self.tally = Tally()
         self._shop = shop
         self._told = self.tally.progress()
@@ -125,6 +124,7 @@ class Copy:
         store = shop.store
         if self._key and shop.roster.owner(self._key.name) != store.node:
             raise WrongOwner(f"{self._key} does not live on node {store.node}")
+        self.cancel = Switch()  # a descriptor: nothing is refused after this
         self._hands = Hands(
             store,
             Bucket(shop.clients, self._place.bucket, store.node, self.cancel),

@@ -174,6 +174,7 @@ class Cluster:
             **os.environ,
             "S4_CONF_PATH": str(self.conf),
             "S4_KEY_PATH": self.key_path,
+            "AWS_EC2_METADATA_DISABLED": "true",  # who is asked for S3 does not look for it beyond loopback
             "PATH": f"{BIN}:{os.environ['PATH']}",
         }
 

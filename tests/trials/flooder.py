@@ -47,6 +47,8 @@ class Orders(NamedTuple):
 
     seed: int
     limit_s: float
+    key: str = ""
+    """Path of the cluster key, for who floods as a member."""
 
 
 class Peer:

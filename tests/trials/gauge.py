@@ -29,9 +29,9 @@ def held_by(pid: int) -> Held:
 
 
 def cpu_seconds(pid: int) -> float:
-    """That a process has used so far, with all of its threads."""
+    """That a process has used so far, with all of its threads, and its children that have ended."""
     words = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(words[11]) + int(words[12])) / _TICKS
+    return sum(map(int, words[11:15])) / _TICKS
 
 
 class Peak(threading.Thread):

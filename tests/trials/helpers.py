@@ -43,7 +43,7 @@ class Honest:
     """The honest client, at work as long as the context is open."""
 
     def __init__(self, cluster: Cluster, node: Node, slice_s: float) -> None:
-        self._context = python("honest", str(cluster.conf), node.address, str(slice_s))
+        self._context = python("honest", str(cluster.conf), cluster.key_path, node.address, str(slice_s))
         self._slices: list[Slice] = []
 
     def __enter__(self) -> Honest:
@@ -74,9 +74,9 @@ class Flood:
     """One flood: what it cost, how long it took, what was sent."""
 
     def __init__(self, orders: Orders) -> None:
-        """Runs it to its end."""
+        """Runs it to its end; with a key in the orders by a member, else by a stranger."""
         self.started_at = time.monotonic()
-        with python("flooder") as process:
+        with python("member" if orders.key else "flooder") as process:
             assert process.stdin is not None
             assert process.stdout is not None
             process.stdin.write(json.dumps(orders._asdict()).encode())

@@ -104,10 +104,10 @@ def work(rounds: Rounds, slice_s: float) -> Slice:
 
 
 def main() -> int:
-    """`honest CONF NODE SLICE_SECONDS`"""
-    conf, node, slice_s = sys.argv[1:]
+    """`honest CONF KEY NODE SLICE_SECONDS`"""
+    conf, key_path, node, slice_s = sys.argv[1:]
     with tempfile.TemporaryDirectory() as folder:
-        rounds = Rounds(load_config(conf, ""), node, Path(folder))
+        rounds = Rounds(load_config(conf, key_path), node, Path(folder))
         rounds.one()  # imports, and the first connection
         while not select.select([sys.stdin], [], [], 0)[0]:
             print(json.dumps(work(rounds, float(slice_s))), flush=True)

@@ -8,7 +8,9 @@ from collections.abc import Iterator
 import pytest
 
 from s4zmq import door as room
-from s4zmq.door import Door
+from s4zmq.connections import connections_to
+from s4zmq.door import Door, Rest
+from s4zmq.limits import REST_TICKS, STUCK_AT_REST
 
 from ..harness import wait_until
 
@@ -56,7 +58,7 @@ def test_only_connections_to_its_ports_count(bench: Bench) -> None:
     other = socket.create_server(("127.0.0.1", 0))
     dialled = socket.create_connection(other.getsockname())
     bench.door.look()
-    assert (bench.door.looks, bench.door.count, bench.door.stuck) == (1, 2, 0)
+    assert (bench.door.looks, bench.door.count, bench.door.stuck[bench.port]) == (1, 2, 0)
     dialled.close()
     other.close()
 
@@ -66,12 +68,12 @@ def test_what_is_over_and_not_given_back_is_stuck_at_the_second_look(bench: Benc
     bench.connect()
     dialled.close()
     bench.door.look()
-    assert (bench.door.count, bench.door.stuck) == (2, 0)
+    assert (bench.door.count, bench.door.stuck[bench.port]) == (2, 0)
     bench.door.look()
-    assert (bench.door.count, bench.door.stuck) == (2, 1)
+    assert (bench.door.count, bench.door.stuck[bench.port]) == (2, 1)
     accepted.close()
     bench.door.look()
-    assert (bench.door.count, bench.door.stuck) == (1, 0)
+    assert (bench.door.count, bench.door.stuck[bench.port]) == (1, 0)
 
 
 def test_a_silent_connection_is_ended_and_one_that_speaks_is_not(
@@ -90,18 +92,19 @@ def test_a_silent_connection_is_ended_and_one_that_speaks_is_not(
     assert not is_ended(speaks)
 
 
-def test_of_too_many_those_that_were_silent_for_longest_are_ended(
+def test_of_too_many_those_that_have_said_least_are_ended(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, second, third = (bench.connect()[0] for _ in range(3))
 
-    def is_silent() -> bool:
-        first.send(b"x")
-        third.send(b"x")
-        *_, other, longest = sorted(one.silent_ms for one in bench.door._connections())
-        return longest > other + 20
+    first.send(b"xx")
+    third.send(b"xx")
+    second.send(b"x")  # the last to speak
 
-    wait_until(is_silent, "one of them to be silent")
+    def have_come() -> bool:
+        return sum(one.received_bytes for one in connections_to([bench.port])) == 5
+
+    wait_until(have_come, "what they say to come")
     monkeypatch.setattr(bench.door, "_most", 2)
     bench.door.look()
     wait_until(lambda: is_ended(second), "it to be ended")
@@ -117,3 +120,32 @@ def test_the_thread_looks_again_and_again_until_stopped(
     wait_until(lambda: bench.door.looks >= 3, "three looks")
     bench.door.stop()
     assert not bench.door.is_alive()
+
+
+def test_a_rest_is_due_once_for_each_time_of_quiet_with_many_stuck_connections(bench: Bench) -> None:
+    rest = Rest(bench.door, bench.port)
+    ends = [bench.connect() for _ in range(STUCK_AT_REST)]
+
+    def ticks(count: int, *, is_idle: bool = True) -> int:
+        return sum(rest.is_due(is_idle=is_idle, seen=1) for _ in range(count))
+
+    for dialled, _ in ends:
+        dialled.close()
+    bench.door.look()
+    assert ticks(2 * REST_TICKS) == 0, "they may be given back yet"
+    bench.door.look()
+    assert ticks(REST_TICKS, is_idle=False) == 0
+    assert ticks(REST_TICKS) == 1
+    bench.door.look()
+    assert ticks(2 * REST_TICKS) == 0, "that look may have begun before the socket was bound anew"
+    bench.door.look()
+    assert ticks(2 * REST_TICKS) == 1
+
+
+def test_connections_to_another_port_are_not_what_a_rest_is_for(bench: Bench) -> None:
+    rest = Rest(bench.door, bench.port + 1)
+    for dialled, _ in [bench.connect() for _ in range(STUCK_AT_REST)]:
+        dialled.close()
+    bench.door.look()
+    bench.door.look()
+    assert not any(rest.is_due(is_idle=True, seen=1) for _ in range(2 * REST_TICKS))

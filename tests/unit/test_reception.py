@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -12,7 +13,7 @@ from s4zmq import admissions, codec, sockets, wire
 from s4zmq.caller import Caller
 from s4zmq.door import Door
 from s4zmq.errors import Cancelled, ProtocolError, S4Error
-from s4zmq.limits import REFUSALS_ANSWERED, REST_TICKS, STUCK_AT_REST
+from s4zmq.limits import CUT_CONTROL, REFUSALS_ANSWERED, REST_TICKS, STUCK_AT_REST
 from s4zmq.reception import Reception
 from s4zmq.turns import Turns
 
@@ -27,7 +28,8 @@ class Bench:
 
     def __init__(self) -> None:
         self._port = Port()
-        self.address = f"127.0.0.1:{self._port.number}"
+        self.port = self._port.number
+        self.address = f"127.0.0.1:{self.port}"
         self.context = sockets.Context()
         self.door = Door(self._port.number)
         self._threads = Turns(1, "disk")
@@ -215,10 +217,25 @@ def test_nonsense_is_refused_some_times_and_then_not_heard(bench: Bench) -> None
     bench.say(honest, wire.Stats())
 
 
+def test_who_goes_on_is_cut_off_and_who_has_its_descriptor_then_is_not(bench: Bench) -> None:
+    dealer = bench.dial()
+    count = REFUSALS_ANSWERED + CUT_CONTROL
+    for _ in range(count):
+        dealer.send(b"nonsense")
+    bench.serve_until(lambda: bench.reception.nonsense == count, "the nonsense")
+    bouncer = bench.reception._bouncer
+    assert bouncer.cuts == 1
+    dealer.send(b"nonsense")  # by another connection, which is heard
+    bench.serve_until(lambda: bench.reception.nonsense == count + 1, "it to dial again")
+    assert bouncer.cuts == 1
+    honest = bench.dial()
+    bench.say(honest, wire.Stats())
+
+
 def test_a_door_with_stuck_connections_is_opened_anew_at_rest_and_clients_come_again(bench: Bench) -> None:
     dealer = bench.dial()
     bench.say(dealer, wire.Stats())
-    bench.door.stuck = STUCK_AT_REST
+    bench.door.stuck, bench.door.looks = Counter({bench.port: STUCK_AT_REST}), 1
     for _ in range(REST_TICKS + 2):
         bench.reception.rest()
     before = bench.reception._socket
@@ -228,7 +245,6 @@ def test_a_door_with_stuck_connections_is_opened_anew_at_rest_and_clients_come_a
     for _ in range(REST_TICKS + 2):
         bench.reception.rest()
     assert before.closed
-    assert bench.door.stuck == 0
 
     def is_heard() -> bool:
         dealer.send_multipart(codec.encode(wire.Stats(), 2, b"roster..", SESSION), zmq.NOBLOCK)
