@@ -1,5 +1,13 @@
 """s4zmq: immutable keys on a cluster of nodes, and shell commands where they lie.
 
+    import s4zmq
+
+    with s4zmq.Client() as s4:
+        s4.put(b"hello", "s4://greetings/one")
+
+`Client` and the errors are here; they are loaded when they are first named, so that the command line need
+not. `s4zmq.fs` is a file system for fsspec.
+
 Only map-to-n moves data between nodes. The rooms, from the ground up; a room imports from lower
 layers only, and a test keeps that:
 
@@ -16,8 +24,9 @@ layers only, and a test keeps that:
      6  courier bashes slots reception datadir listing scratch sinks inbox spool linefile s3bucket
         history ec2
      7  client streams recount usages counting keyserver outputs parcels s3sums uploads
-     8  usage totals views puts gets printing staging evals inputs judging verifier s3fetch
-     9  viewprints verify copying runs fates s3upload
+     8  usage totals views puts gets ranges pool printing staging evals inputs judging verifier
+        s3fetch answers
+     9  files evaluating viewprints verify copying runs fates s3upload
     10  shuffle s3copies s3cp summaries
     11  shipment
     12  tasks
@@ -27,11 +36,82 @@ layers only, and a test keeps that:
     16  lookout
     17  node
     18  daemon embedded
-    19  keyverbs jobverbs viewverbs demo
-    20  clusterverbs
-    21  cli
+    19  keyverbs jobverbs viewverbs demo apikeys apijobs
+    20  clusterverbs api
+    21  cli fs
     22  bench
     23  examples
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .answers import Entry, EvalResult, Stat
+    from .api import Client
+    from .errors import (
+        AccessDenied,
+        ChecksumMismatch,
+        CommandFailed,
+        ConfigError,
+        KeyExists,
+        KeyInvalid,
+        KeyNotFound,
+        KeyReplaced,
+        LocalFileError,
+        NodeBusy,
+        NodeUnreachable,
+        NoSpace,
+        RequestError,
+        S4Error,
+    )
+    from .evaluating import Evaluation
+    from .files import KeyReader, KeyWriter
+
 __version__ = "0.1.0"
+
+__all__ = [
+    "AccessDenied",
+    "ChecksumMismatch",
+    "Client",
+    "CommandFailed",
+    "ConfigError",
+    "Entry",
+    "EvalResult",
+    "Evaluation",
+    "KeyExists",
+    "KeyInvalid",
+    "KeyNotFound",
+    "KeyReader",
+    "KeyReplaced",
+    "KeyWriter",
+    "LocalFileError",
+    "NoSpace",
+    "NodeBusy",
+    "NodeUnreachable",
+    "RequestError",
+    "S4Error",
+    "Stat",
+]
+
+_ROOMS = {
+    "Client": "api",
+    **dict.fromkeys(("Entry", "EvalResult", "Stat"), "answers"),
+    "Evaluation": "evaluating",
+    **dict.fromkeys(("KeyReader", "KeyWriter"), "files"),
+}
+"""Where what is not an error comes from."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    found = globals()[name] = getattr(import_module(f".{_ROOMS.get(name, 'errors')}", __name__), name)
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

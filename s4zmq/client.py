@@ -6,6 +6,7 @@ Here are the verbs that move no bulk: health, listing, removing, eval. `puts` an
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
@@ -24,6 +25,19 @@ Row = tuple[str, int, int]
 """(path, size, commit time in ns); a folder's path ends in a slash."""
 
 
+class Value(NamedTuple):
+    """What one key holds, without its bytes."""
+
+    key: Key
+    node: str
+    size: int
+    digest: bytes
+    """16 bytes: all ranges that are read must be of the value that has it."""
+
+    made_ns: int
+    """Time of the commit, ns since 1970."""
+
+
 class Health(NamedTuple):
     """What one node answered."""
 
@@ -38,18 +52,31 @@ class Client:
 
     def __init__(self, config: Config) -> None:
         self.roster = config.roster
+        self.pid = os.getpid()
+        """Of the process that may use it: sockets do not survive a fork."""
         self._context = sockets.Context(config.key)
         self.courier = Courier(config.roster, self._context)
-        self._has_work = False
+        self.has_work = False
+        """Whether a node may hold something for this session."""
 
     def __enter__(self) -> Client:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is not None and self._has_work:
+        if kind is not None and self.has_work:
             self.end_session()
+        self.close()
+
+    def close(self) -> None:
+        """Close every socket. Work that is left on nodes ends when they miss the session."""
         self.courier.close()
         self._context.close()
+
+    def rest(self) -> None:
+        """Nothing is wanted any more, and no node holds anything for this session: it can be used again."""
+        self.has_work = False
+        self.courier.forget()
+        self.courier.end_lease()
 
     def owner(self, key: Key) -> str:
         """The node that holds `key`."""
@@ -57,7 +84,7 @@ class Client:
 
     def holds_work(self) -> None:
         """From now on nodes hold something for this session: keep the lease, close it on failure."""
-        self._has_work = True
+        self.has_work = True
         self.courier.keep_lease()
 
     def end_session(self) -> None:
@@ -115,11 +142,19 @@ class Client:
                 yield row
             before = row[0]
 
-    def require(self, key: Key) -> None:
-        """Raises KeyNotFound where `key` is not there."""
-        reply, _ = self.courier.ask(self.owner(key), wire.Get([str(key)], False))
+    def holds_any(self, prefix: str) -> bool:
+        """Whether a key starts with the text `prefix`."""
+        pages = self.courier.ask_all(wire.List(prefix, True, 1))
+        return any(page.entries for page in pages.values())
+
+    def look(self, key: Key) -> Value:
+        """What `key` holds now. Raises KeyNotFound, or ChecksumMismatch where its file has another size."""
+        node = self.owner(key)
+        reply, _ = self.courier.ask(node, wire.Get([str(key)], False))
         for row in reply.failures:
             raise error_of(row)
+        size, digest, _, made_ns = reply.entries[0]
+        return Value(key, node, size, digest, made_ns)
 
     # -- removing
 

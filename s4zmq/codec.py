@@ -217,7 +217,7 @@ class Chunk(NamedTuple):
 
 
 def encode_chunk(chunk: Chunk) -> bytes:
-    """32 bytes: magic and version 4, flags 1, padding 3, transfer 16, offset 8."""
+    """32 bytes: magic and version 5, flags 1, padding 3, transfer 16, offset 8."""
     return _HEADER.pack(PRELUDE, LAST if chunk.last else 0, chunk.transfer, chunk.offset)
 
 

@@ -308,10 +308,15 @@ class Courier:
             self._lease = Lease(self.roster, self.context, self.session)
             self._lease.start()
 
+    def end_lease(self) -> None:
+        """This session has no work on any node that would need it."""
+        lease, self._lease = self._lease, None
+        if lease:
+            lease.stop()
+
     def close(self) -> None:
         """Close every socket; what waits is forgotten."""
-        if self._lease:
-            self._lease.stop()
+        self.end_lease()
         for line in list(self._lines.values()):
             self._hang_up(line)
         for data_line in list(self._data.values()):

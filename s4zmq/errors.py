@@ -55,6 +55,12 @@ class KeyExists(RequestError):
     code = "E_EXISTS"
 
 
+class KeyReplaced(RequestError):
+    """What is read is gone: the key was removed and made anew with another value."""
+
+    code = "E_REPLACED"
+
+
 class WrongOwner(RequestError):
     """The key does not live on the node that was asked."""
 

@@ -17,7 +17,7 @@ from .checksum import digest_of, digest_of_file, new_digest
 from .client import Client
 from .codec import Body, error_of
 from .courier import Courier
-from .errors import ChecksumMismatch, ProtocolError, S4Error
+from .errors import ChecksumMismatch, KeyReplaced, ProtocolError, S4Error
 from .keys import Key
 from .limits import BATCH_MAX_BYTES, CHUNK_BYTES, INLINE_MAX_BYTES, WINDOW_CHUNKS
 from .localfiles import NewFile, open_to_read, write_file
@@ -83,7 +83,7 @@ class Download:
             or reply.size != self._size
             or len(body) != count
         ):
-            self.error = ChecksumMismatch(f"{self._key} changed while it was read")
+            self.error = KeyReplaced(f"{self._key} was removed and made anew while it was read")
         else:
             self._expected = reply.digest
             self._early[offset] = body
@@ -153,7 +153,7 @@ class Getter:
         node = self._client.owner(key)
         reply, body = self._courier.ask(node, wire.Get([str(key)], True))
         _raise_failures(reply, 1)
-        size, digest, inline = reply.entries[0]
+        size, digest, inline, _ = reply.entries[0]
         self.one = Counts(1, size)
         if inline:
             if len(body) != size or digest_of(body) != digest:
@@ -239,7 +239,7 @@ class Getter:
     def _compare(self, node: str, batch: list[Wanted], reply: wire.Values) -> None:
         """Resuming: leave alone what is here with the right bytes, and ask for the rest."""
         missing = []
-        for item, (size, digest, _) in zip(batch, reply.entries, strict=True):
+        for item, (size, digest, *_) in zip(batch, reply.entries, strict=True):
             if _has_digest(item.path, size, digest):
                 self._account.done(str(item.key), item.path, size, skipped=True)
             else:
@@ -249,7 +249,7 @@ class Getter:
 
     def _on_values(self, node: str, batch: list[Wanted], reply: wire.Values, body: Body) -> None:
         values, offset = memoryview(body), 0
-        for item, (size, digest, inline) in zip(batch, reply.entries, strict=True):
+        for item, (size, digest, inline, _) in zip(batch, reply.entries, strict=True):
             if not inline:
                 self._start(node, item, size, digest)
                 continue

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 
 from . import wire
 from .caller import Caller
+from .checksum import digest_of
 from .codec import Body, row_of
 from .counters import Counters
 from .errors import (
@@ -132,46 +133,47 @@ class KeyServer:
         """Sizes and digests of keys, and the bytes of the small ones."""
         if len(get.keys) > BATCH_MAX_KEYS:
             raise ProtocolError(f"get: more than {BATCH_MAX_KEYS} keys")
-        entries: list[tuple[int, bytes, bool]] = []
+        entries: list[tuple[int, bytes, bool, int]] = []
         failures, values, left = [], [], BATCH_MAX_BYTES
         for index, text in enumerate(get.keys):
             try:
-                size, digest, value = self._read_small(
+                stamp, made_ns, value = self._read_small(
                     text, min(left, INLINE_MAX_BYTES) if get.inline else -1
                 )
             except S4Error as error:
-                entries.append((0, b"", False))
+                entries.append((0, b"", False, 0))
                 failures.append(row_of(index, error))
                 continue
-            entries.append((size, digest, value is not None))
+            entries.append((stamp.size, stamp.digest, value is not None, made_ns))
             if value is not None:
                 values.append(value)
-                left -= size
+                left -= stamp.size
         self._counters.add("gets", len(values))
         self._counters.add("get-bytes", sum(map(len, values)))
         caller.answer(wire.Values(entries, failures), values[0] if len(values) == 1 else b"".join(values))
 
-    def _read_small(self, text: str, limit: int) -> tuple[int, bytes, bytes | None]:
-        """(size, digest, the bytes if there are at most `limit`)."""
+    def _read_small(self, text: str, limit: int) -> tuple[Stamp, int, bytes | None]:
+        """(stamp, time of commit in ns, the bytes if there are at most `limit`)."""
         key = self.own_key(text)
         fd, stamp = self._store.open(key)
         try:
+            made_ns = os.fstat(fd).st_mtime_ns
             if stamp.size > limit:
-                return stamp.size, stamp.digest, None
+                return stamp, made_ns, None
             with self._store.disk_errors(f"can not read {key}"):
                 value = os.pread(fd, stamp.size, 0) if stamp.size else b""
         finally:
             os.close(fd)
         if len(value) != stamp.size:
             raise self._store.damaged(key, f"it has {len(value)} bytes, not {stamp.size}")
-        return stamp.size, stamp.digest, value
+        return stamp, made_ns, value
 
     def on_fetch(self, fetch: wire.Fetch, body: Body, caller: Caller) -> None:
-        """One range, with the size and digest of the whole value."""
+        """One range, with the size and digest of the whole value, which is read before if it must be."""
         if not 0 < fetch.length <= CHUNK_BYTES:
             raise ProtocolError(f"fetch: a length of 1 to {CHUNK_BYTES} bytes")
         key = self.own_key(fetch.key)
-        fd, stamp = self._store.open(key)
+        fd, stamp = self._store.open_checked(key) if fetch.checked else self._store.open(key)
         try:
             with self._store.disk_errors(f"can not read {key}"):
                 data = os.pread(fd, fetch.length, fetch.offset)
@@ -179,15 +181,22 @@ class KeyServer:
             os.close(fd)
         self._counters.add("gets", fetch.offset == 0)
         self._counters.add("get-bytes", len(data))
-        caller.answer(wire.Range(stamp.size, stamp.digest), data)
+        own = digest_of(data) if fetch.checked else b""
+        caller.answer(wire.Range(stamp.size, stamp.digest, own), data)
 
     # -- listing
 
     def on_list(self, request: wire.List, body: Body, caller: Caller) -> None:
         """The first page of a listing."""
+        if request.limit > PAGE_KEYS:
+            raise ProtocolError(f"list: a limit of at most {PAGE_KEYS} entries, or none")
         prefix = parse_prefix("s4://" + request.prefix)
         entries = walk(self._store, prefix, recursive=request.recursive)
-        caller.answer(self._listings.start(entries, caller.session))
+        if request.limit:
+            rows = _rows(itertools.islice(entries, request.limit))
+            caller.answer(wire.Page(rows, 0))
+        else:
+            caller.answer(self._listings.start(entries, caller.session))
 
     def on_more(self, request: wire.More, body: Body, caller: Caller) -> None:
         """The next page, or the last one again."""

@@ -131,7 +131,7 @@ def _rm(args: Args) -> int:
 
 def _rm_one(client: Client, key: Key, args: Args) -> None:
     if args["--dry-run"]:
-        client.require(key)
+        client.look(key)
     else:
         client.delete(key)
     _tell_removed(str(key), args)

@@ -111,6 +111,11 @@ class Putter:
             os.close(fd)
         self._put_small(item.node, item.name, item.path, value)
 
+    def put_value(self, key: Key, value: bytes) -> None:
+        """Store one small value that is in memory, of INLINE_MAX_BYTES at most. Raises KeyExists."""
+        self._put_small(self._client.owner(key), str(key), "-", value)
+        self.put_all(())
+
     def _put_small(self, node: str, name: str, path: str, value: bytes) -> None:
         batch = self._batches[node]
         if not batch.has_room(len(value)):
@@ -203,8 +208,7 @@ class Putter:
         while len(head) <= INLINE_MAX_BYTES:
             data = self._read_pipe(fd)
             if not data:
-                self._put_small(self._client.owner(key), str(key), "-", bytes(head))
-                self.put_all(())
+                self.put_value(key, bytes(head))
                 return
             head += data
         self._client.holds_work()

@@ -18,7 +18,7 @@ Facts behind the options, measured on loopback:
   ZAP_ENFORCE_DOMAIN turns that round: without the handler (`gatekeeper`) nobody is admitted.
 - After some failures of a handshake ZeroMQ dials again, after others (a ZAP denial, a port that speaks
   something else) it does not, and says nothing: only a monitor tells (`handshakes`).
-A socket is used by the one thread that made it.
+A socket is used by one thread at a time: whoever hands one on does so through a lock or a queue (`pool`).
 """
 
 from __future__ import annotations

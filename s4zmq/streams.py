@@ -185,12 +185,11 @@ def check_unchanged(fd: int, name: str, before: os.stat_result, read_bytes: int)
         raise LocalFileError(f"{name} changed while it was read: nothing was stored, try again")
 
 
-class PipeSource:
-    """Standard input, or whatever else has no size. Reads only when told that bytes are there."""
+class FedSource:
+    """Bytes that somebody hands over, as many as there are. Never waits."""
 
-    def __init__(self, fd: int, head: bytes) -> None:
-        """`head` was read from `fd` already; less than a chunk."""
-        self._fd = fd
+    def __init__(self, head: bytes | bytearray) -> None:
+        """`head` are the first ones; less than a chunk."""
         self._digest = new_digest()
         self._chunk = memoryview(bytearray(CHUNK_BYTES))
         self._chunk[: len(head)] = head
@@ -202,11 +201,16 @@ class PipeSource:
         """Whether `read` would give a chunk or the end."""
         return self._at_end or self._filled == CHUNK_BYTES
 
-    def fill(self) -> None:
-        """Read once; blocks if nothing is there."""
-        count = os.readv(self._fd, [self._chunk[self._filled :]])
+    def feed(self, data: memoryview) -> int:
+        """Take what fits into the chunk; how many bytes."""
+        count = min(len(data), CHUNK_BYTES - self._filled)
+        self._chunk[self._filled : self._filled + count] = data[:count]
         self._filled += count
-        self._at_end = not count
+        return count
+
+    def end(self) -> None:
+        """That was all."""
+        self._at_end = True
 
     def read(self) -> memoryview | None:
         """A whole chunk, or what is left at the end."""
@@ -228,7 +232,23 @@ class PipeSource:
         return self._digest.digest()
 
     def close(self) -> None:
-        """Standard input is not ours to close."""
+        """Nothing is held."""
+
+
+class PipeSource(FedSource):
+    """Standard input, or whatever else has no size. Reads only when told that bytes are there. It is not
+    ours to close."""
+
+    def __init__(self, fd: int, head: bytes) -> None:
+        """`head` was read from `fd` already; less than a chunk."""
+        super().__init__(head)
+        self._fd = fd
+
+    def fill(self) -> None:
+        """Read once; blocks if nothing is there."""
+        count = os.readv(self._fd, [self._chunk[self._filled :]])
+        self._filled += count
+        self._at_end = not count
 
 
 class FilesSource:

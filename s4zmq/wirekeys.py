@@ -144,8 +144,9 @@ class Get(NamedTuple):
 class Values(NamedTuple):
     """Answer to Get."""
 
-    entries: list[tuple[int, bytes, bool]]
-    """(size, digest, whether the body holds it); a failed entry is (0, b"", False)."""
+    entries: list[tuple[int, bytes, bool, int]]
+    """(size, digest, whether the body holds it, time of commit in ns since 1970); a failed entry is
+    (0, b"", False, 0)."""
 
     failures: list[FailureRow]
 
@@ -158,6 +159,9 @@ class Fetch(NamedTuple):
     length: int
     """1..CHUNK_BYTES; the last range may come back shorter."""
 
+    checked: bool = False
+    """The whole value is compared with its checksum before, as the client will not see all of it."""
+
 
 class Range(NamedTuple):
     """Answer to Fetch; the bytes are the body."""
@@ -166,6 +170,9 @@ class Range(NamedTuple):
     digest: bytes
     """Both of the whole value that this range belongs to."""
 
+    own: bytes = b""
+    """Digest of the bytes of this range, where `checked` was asked for."""
+
 
 class List(NamedTuple):
     """Keys of this node that start with `prefix` (text of bucket/dir/name, may end anywhere)."""
@@ -173,6 +180,9 @@ class List(NamedTuple):
     prefix: str
     recursive: bool
     """False: folders below the last slash of `prefix` are one entry each, ending in a slash."""
+
+    limit: int = 0
+    """Only so many entries, in one page; 0: all."""
 
 
 class More(NamedTuple):

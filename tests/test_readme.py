@@ -1,10 +1,12 @@
-"""Every console block of the README is typed into a shell, in order, and prints what stands there."""
+"""Every block of the README is run, in order, and prints what stands there: console blocks are typed into a
+shell, Python blocks are scripts, in which comments after a line that prints show what is printed."""
 
 from __future__ import annotations
 
 import os
 import re
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,19 +16,33 @@ from .harness import BIN
 from .s3.servers import start_moto, variables
 
 README = Path(__file__).parent.parent / "README.md"
-BLOCK = re.compile(r"^```console\n(.*?)^```", re.M | re.S)
+BLOCK = re.compile(r"^```(console|python)\n(.*?)^```", re.M | re.S)
+Example = tuple[list[str], str]
+"""(command line, expected output)"""
 
 
-def examples() -> list[tuple[str, str]]:
-    """(command, expected output) of each `$` line, in order."""
-    found: list[tuple[str, str]] = []
-    for block in BLOCK.findall(README.read_text()):
-        for line in block.splitlines(keepends=True):
-            if line.startswith("$ "):
-                found.append((line[2:], ""))
-            else:
-                found[-1] = (found[-1][0], found[-1][1] + line)
+def examples() -> list[Example]:
+    """Each `$` line, and each Python block, in order."""
+    found: list[Example] = []
+    for language, block in BLOCK.findall(README.read_text()):
+        found += commands(block) if language == "console" else [script(block)]
     return found
+
+
+def commands(block: str) -> list[Example]:
+    found: list[Example] = []
+    for line in block.splitlines(keepends=True):
+        if line.startswith("$ "):
+            found.append((["bash", "-c", line[2:]], ""))
+        else:
+            found[-1] = (found[-1][0], found[-1][1] + line)
+    return found
+
+
+def script(block: str) -> Example:
+    shown = (line.lstrip() for line in block.splitlines(keepends=True))
+    expected = "".join(line[2:] for line in shown if line.startswith("# "))
+    return [sys.executable, "-c", block], expected
 
 
 def pattern_of(expected: str) -> re.Pattern[str]:
@@ -38,7 +54,9 @@ def pattern_of(expected: str) -> re.Pattern[str]:
 
 
 def test_the_readme_has_examples() -> None:
-    assert len(examples()) > 20
+    programs = [command[0] for command, _ in examples()]
+    assert programs.count("bash") > 20
+    assert programs.count(sys.executable) >= 2
 
 
 @pytest.fixture
@@ -50,7 +68,7 @@ def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     server.stop()
 
 
-def test_the_console_blocks_print_what_the_readme_shows(tmp_path: Path, s3: dict[str, str]) -> None:
+def test_the_blocks_print_what_the_readme_shows(tmp_path: Path, s3: dict[str, str]) -> None:
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith("S4_")},
         **s3,
@@ -60,7 +78,7 @@ def test_the_console_blocks_print_what_the_readme_shows(tmp_path: Path, s3: dict
     try:
         for command, expected in examples():
             done = subprocess.run(
-                ["bash", "-c", command],
+                command,
                 cwd=tmp_path,
                 env=environment,
                 stdout=subprocess.PIPE,
@@ -70,6 +88,6 @@ def test_the_console_blocks_print_what_the_readme_shows(tmp_path: Path, s3: dict
                 check=False,
             )
             if not pattern_of(expected).fullmatch(done.stdout):
-                pytest.fail(f"$ {command}expected:\n{expected}\nprinted:\n{done.stdout}")
+                pytest.fail(f"{command[-1]}expected:\n{expected}\nprinted:\n{done.stdout}")
     finally:
         subprocess.run([BIN / "s4", "down", "--purge"], env=environment, check=True, capture_output=True)

@@ -14,6 +14,7 @@ from s4zmq import keyserver as room
 from s4zmq import wire
 from s4zmq.checksum import digest_of
 from s4zmq.errors import (
+    ChecksumMismatch,
     ConnectionLost,
     KeyExists,
     KeyInvalid,
@@ -207,15 +208,18 @@ def test_small_values_come_inline_and_large_ones_as_size_and_digest(bench: Bench
     put(bench.store, "s4://b/0_z", b"zz")
     keys = [f"s4://b/0_{name}" for name in ("a", "large", "none", "z")]
     reply, body = bench.ask_with_body(bench.server.on_get, wire.Get(keys, True))
+    made_ns = [
+        Path(bench.store.keys_path, f"b/0_{name}").stat().st_mtime_ns for name in ("a", "large", "z")
+    ]
     assert reply.entries == [
-        (1, digest_of(b"a"), True),
-        (len(large), digest_of(large), False),
-        (0, b"", False),
-        (2, digest_of(b"zz"), True),
+        (1, digest_of(b"a"), True, made_ns[0]),
+        (len(large), digest_of(large), False, made_ns[1]),
+        (0, b"", False, 0),
+        (2, digest_of(b"zz"), True, made_ns[2]),
     ]
     assert (codes(reply.failures), body) == ([(2, "E_NOT_FOUND")], b"azz")
     reply, body = bench.ask_with_body(bench.server.on_get, wire.Get(keys[:1], False))
-    assert (reply.entries, body) == ([(1, digest_of(b"a"), False)], b"")
+    assert (reply.entries, body) == ([(1, digest_of(b"a"), False, made_ns[0])], b"")
 
 
 def test_a_reply_stays_within_a_batch_whatever_was_asked_for(bench: Bench) -> None:
@@ -224,7 +228,7 @@ def test_a_reply_stays_within_a_batch_whatever_was_asked_for(bench: Bench) -> No
     keys = [f"s4://b/0_{number}" for number in range(6)]
     reply, body = bench.ask_with_body(bench.server.on_get, wire.Get(keys, True))
     fit = BATCH_MAX_BYTES // INLINE_MAX_BYTES
-    assert [inline for _, _, inline in reply.entries] == [True] * fit + [False] * (6 - fit)
+    assert [inline for _, _, inline, _ in reply.entries] == [True] * fit + [False] * (6 - fit)
     assert len(body) == fit * INLINE_MAX_BYTES
 
 
@@ -250,6 +254,14 @@ def test_a_range_carries_size_and_digest_of_the_whole_value(
     put(bench.store, "s4://b/0", b"value")
     reply, body = bench.ask_with_body(bench.server.on_fetch, wire.Fetch("s4://b/0", offset, length))
     assert (reply, body) == (wire.Range(5, digest_of(b"value")), expected)
+    reply, body = bench.ask_with_body(bench.server.on_fetch, wire.Fetch("s4://b/0", offset, length, True))
+    assert (reply, body) == (wire.Range(5, digest_of(b"value"), digest_of(expected)), expected)
+
+
+def test_a_part_is_given_of_a_whole_value_only(bench: Bench) -> None:
+    flip_first_byte(put(bench.store, "s4://b/0", b"value"))
+    with pytest.raises(ChecksumMismatch, match=r"s4://b/0 .* is damaged"):
+        bench.ask(bench.server.on_fetch, wire.Fetch("s4://b/0", 3, 1, True))
 
 
 @pytest.mark.parametrize("length", [0, CHUNK_BYTES + 1])
@@ -281,6 +293,18 @@ def listed(bench: Bench, prefix: str) -> list[str]:
         page = bench.ask(bench.server.on_more, wire.More(page.cursor, number))
         found += [row[0] for row in page.entries]
     return found
+
+
+@pytest.mark.usefixtures("three_a_page")
+def test_a_listing_with_a_limit_is_one_page(bench: Bench) -> None:
+    for number in (0, 2, 4, 6):
+        put(bench.store, f"s4://b/{number}")
+    for limit, count in ((1, 1), (3, 3)):
+        page = bench.ask(bench.server.on_list, wire.List("b/", True, limit))
+        assert ([row[0] for row in page.entries], page.cursor) == ([f"b/{2 * n}" for n in range(count)], 0)
+    with pytest.raises(ProtocolError, match="limit"):
+        bench.ask(bench.server.on_list, wire.List("b/", True, 4))
+    assert bench.server.listing_count == 0
 
 
 @pytest.mark.usefixtures("three_a_page")

@@ -83,25 +83,30 @@ EXAMPLES: list[tuple[Any, bytes]] = [
         b"\x84\xa4keys\x92\xa8s4://b/k\xa8s4://b/l\xa6inline\xc3\xa2op\xa3get\xa2id\x07",
     ),
     (
-        wire.Values([(5, DIGEST, True), (0, b"", False)], [(1, "E_NOT_FOUND", "no such key", {})]),
-        b"\x84\xa7entries\x92\x93\x05\xc4\x10DDDDDDDDDDDDDDDD\xc3\x93\x00\xc4\x00\xc2"
+        wire.Values([(5, DIGEST, True, 9), (0, b"", False, 0)], [(1, "E_NOT_FOUND", "no such key", {})]),
+        b"\x84\xa7entries\x92\x94\x05\xc4\x10DDDDDDDDDDDDDDDD\xc3\x09\x94\x00\xc4\x00\xc2\x00"
         b"\xa8failures\x91\x94\x01\xabE_NOT_FOUND\xabno such key\x80"
         b"\xa2op\xa6values\xa2id\x07",
     ),
     (
-        wire.Fetch("s4://b/k", 1 << 20, 1 << 20),
-        b"\x85\xa3key\xa8s4://b/k"
+        wire.Fetch("s4://b/k", 1 << 20, 1 << 20, True),
+        b"\x86\xa3key\xa8s4://b/k"
         b"\xa6offset\xce\x00\x10\x00\x00"
         b"\xa6length\xce\x00\x10\x00\x00"
+        b"\xa7checked\xc3"
         b"\xa2op\xa5fetch\xa2id\x07",
     ),
     (
-        wire.Range(1 << 40, DIGEST),
-        b"\x84\xa4size\xcf\x00\x00\x01\x00\x00\x00\x00\x00"
+        wire.Range(1 << 40, DIGEST, DIGEST),
+        b"\x85\xa4size\xcf\x00\x00\x01\x00\x00\x00\x00\x00"
         b"\xa6digest\xc4\x10DDDDDDDDDDDDDDDD"
+        b"\xa3own\xc4\x10DDDDDDDDDDDDDDDD"
         b"\xa2op\xa5range\xa2id\x07",
     ),
-    (wire.List("b/d", True), b"\x84\xa6prefix\xa3b/d\xa9recursive\xc3\xa2op\xa4list\xa2id\x07"),
+    (
+        wire.List("b/d", True, 1),
+        b"\x85\xa6prefix\xa3b/d\xa9recursive\xc3\xa5limit\x01\xa2op\xa4list\xa2id\x07",
+    ),
     (wire.More(9, 2), b"\x84\xa6cursor\x09\xa4page\x02\xa2op\xa4more\xa2id\x07"),
     (
         wire.Page([("b/k", 5, 1700000000000000000), ("b/d/", 0, 0)], 9),
