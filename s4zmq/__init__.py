@@ -16,8 +16,8 @@ layers only, and a test keeps that:
         ec2
      7  client streams counting keyserver outputs parcels s3sums uploads
      8  usage puts gets printing staging evals inputs judging verifier verify s3fetch
-     9  copying runs fates s3upload
-    10  shuffle s3copies s3cp
+     9  copying runs fates s3upload synopsis
+    10  shuffle s3copies s3cp completion
     11  shipment
     12  tasks
     13  survey
@@ -25,7 +25,7 @@ layers only, and a test keeps that:
     15  jobs
     16  node
     17  daemon embedded
-    18  keyverbs jobverbs demo
+    18  keyverbs jobverbs demo helpverbs
     19  clusterverbs
     20  cli
     21  bench

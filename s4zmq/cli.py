@@ -1,7 +1,7 @@
 """The command line: words to calls, errors to one line and an exit status.
 
-The words are `usage`'s; what is called stands in `keyverbs`, `jobverbs` and `clusterverbs`. Each command
-imports what it needs and no more, because a loop of `s4 cp` pays for every import.
+The words are `usage`'s; what is called stands in `keyverbs`, `jobverbs`, `clusterverbs` and `helpverbs`.
+Each command imports what it needs and no more, because a loop of `s4 cp` pays for every import.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import sys
 from typing import NoReturn
 
 from . import interrupts
-from .usage import COMMANDS, JOB_COMMANDS, KEY_COMMANDS, USAGE, Args, plain_args
+from .usage import COMMANDS, HELP_COMMANDS, JOB_COMMANDS, KEY_COMMANDS, USAGE, Args, plain_args
 
 EXIT_USAGE = 2
 EXIT_EVAL_FAILED = 255
@@ -86,6 +86,8 @@ def _perform(command: str, args: Args) -> int:
         from .keyverbs import VERBS
     elif command in JOB_COMMANDS:
         from .jobverbs import VERBS
+    elif command in HELP_COMMANDS:
+        from .helpverbs import VERBS
     else:
         from .clusterverbs import VERBS
     return VERBS[command](args)

@@ -1,7 +1,7 @@
 """The words of `s4`: USAGE is their specification, and here they become arguments.
 
-What a command does with them stands in `keyverbs`, `jobverbs` and `clusterverbs`. Imports nothing at the
-start, because a loop of `s4 cp` pays for every import.
+What a command does with them stands in `keyverbs`, `jobverbs`, `clusterverbs` and `helpverbs`.
+Imports nothing at the start, because a loop of `s4 cp` pays for every import.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ Usage:
   s4 cluster connect NAME [--region R]
   s4 cluster ssh NAME [--region R] [--] [CMD]
   s4 cluster down NAME [--region R] [--yes]
+  s4 completion (bash | zsh | fish)
   s4 (-h | --help | --version)
 
   cp          Copy a file, a folder (-r), - or s3://... to s4://..., or back.
@@ -50,6 +51,7 @@ Usage:
   demo        A throw-away cluster and a real pipeline.
   cluster     Clusters on EC2: start one, list them, reach the nodes of one from here, log in or run
               CMD on its first machine, and delete it with all that was made for it.
+  completion  Print a script that completes the words of s4 in this shell.
 
 Options:
   -c PATH            The conf file (else $S4_CONF_PATH, else ~/.s4.conf, else that of s4 up).
@@ -86,7 +88,8 @@ Args = Mapping[str, Any]
 CLUSTER_COMMANDS = ("cluster", "config", "health", "keygen", "up", "down", "demo")
 KEY_COMMANDS = ("cp", "ls", "rm", "verify", "eval")
 JOB_COMMANDS = ("map", "map-to-n", "map-from-n")
-COMMANDS = (*CLUSTER_COMMANDS, *KEY_COMMANDS, *JOB_COMMANDS)
+HELP_COMMANDS = ("completion",)
+COMMANDS = (*CLUSTER_COMMANDS, *HELP_COMMANDS, *KEY_COMMANDS, *JOB_COMMANDS)
 """The one that is given first here is meant: `cluster` has words of others behind it."""
 
 
