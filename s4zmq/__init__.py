@@ -17,7 +17,7 @@ layers only, and a test keeps that:
      7  client streams counting keyserver outputs parcels s3sums uploads
      8  usage puts gets printing staging evals inputs judging verifier verify s3fetch
      9  copying runs fates s3upload synopsis
-    10  shuffle s3copies s3cp completion
+    10  shuffle s3copies s3cp completion helptexts
     11  shipment
     12  tasks
     13  survey

@@ -42,10 +42,17 @@ def main(argv: list[str]) -> int:
     if args is None:
         from docopt import DocoptExit, docopt
 
+        from . import helptexts
+
+        if text := helptexts.asked_for(argv):
+            print(text, end="")
+            return 0
         try:
             args = docopt(USAGE, argv, version=_version())
         except DocoptExit as exc:
-            print(f"s4: these words do not fit the usage\n{exc.usage.strip()}", file=sys.stderr)
+            verbs = helptexts.found(argv)
+            usage = helptexts.usage_of(verbs) if verbs else exc.usage.strip()
+            print(f"s4: these words do not fit the usage\n{usage}", file=sys.stderr)
             return EXIT_USAGE
         except SystemExit:  # --help and --version have printed
             return 0

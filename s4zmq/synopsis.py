@@ -133,6 +133,11 @@ def _option(head: str, text: str) -> Option:
     return Option(names, next((word for word in words if not word.startswith("-")), ""), text)
 
 
+def groups(line: str) -> list[str]:
+    """The alternatives in round brackets of a usage line, brackets included."""
+    return re.findall(r"\([^)]*\)", line)
+
+
 def _tokens(line: str) -> list[str]:
     return _TOKEN.findall(line.removeprefix("s4 "))
 

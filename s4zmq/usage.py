@@ -34,6 +34,7 @@ Usage:
   s4 cluster ssh NAME [--region R] [--] [CMD]
   s4 cluster down NAME [--region R] [--yes]
   s4 completion (bash | zsh | fish)
+  s4 help [VERB]...
   s4 (-h | --help | --version)
 
   cp          Copy a file, a folder (-r), - or s3://... to s4://..., or back.
@@ -52,6 +53,7 @@ Usage:
   cluster     Clusters on EC2: start one, list them, reach the nodes of one from here, log in or run
               CMD on its first machine, and delete it with all that was made for it.
   completion  Print a script that completes the words of s4 in this shell.
+  help        Everything, or with VERB one command with examples, as s4 VERB --help does.
 
 Options:
   -c PATH            The conf file (else $S4_CONF_PATH, else ~/.s4.conf, else that of s4 up).
@@ -88,7 +90,7 @@ Args = Mapping[str, Any]
 CLUSTER_COMMANDS = ("cluster", "config", "health", "keygen", "up", "down", "demo")
 KEY_COMMANDS = ("cp", "ls", "rm", "verify", "eval")
 JOB_COMMANDS = ("map", "map-to-n", "map-from-n")
-HELP_COMMANDS = ("completion",)
+HELP_COMMANDS = ("completion", "help")
 COMMANDS = (*CLUSTER_COMMANDS, *HELP_COMMANDS, *KEY_COMMANDS, *JOB_COMMANDS)
 """The one that is given first here is meant: `cluster` has words of others behind it."""
 
