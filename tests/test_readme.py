@@ -1,4 +1,5 @@
-"""Every console block of the README is typed into a shell, in order, and prints what stands there."""
+"""Every console block of the README and of the recipes is typed into a shell, in order, and prints what
+stands there."""
 
 from __future__ import annotations
 
@@ -13,14 +14,15 @@ import pytest
 from .harness import BIN
 from .s3.servers import start_moto, variables
 
-README = Path(__file__).parent.parent / "README.md"
+TOP = Path(__file__).parent.parent
+DOCUMENTS = ("README.md", "RECIPES.md")
 BLOCK = re.compile(r"^```console\n(.*?)^```", re.M | re.S)
 
 
-def examples() -> list[tuple[str, str]]:
+def examples(document: str) -> list[tuple[str, str]]:
     """(command, expected output) of each `$` line, in order."""
     found: list[tuple[str, str]] = []
-    for block in BLOCK.findall(README.read_text()):
+    for block in BLOCK.findall((TOP / document).read_text()):
         for line in block.splitlines(keepends=True):
             if line.startswith("$ "):
                 found.append((line[2:], ""))
@@ -37,8 +39,9 @@ def pattern_of(expected: str) -> re.Pattern[str]:
     )
 
 
-def test_the_readme_has_examples() -> None:
-    assert len(examples()) > 20
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_a_document_has_examples(document: str) -> None:
+    assert len(examples(document)) > 20
 
 
 @pytest.fixture
@@ -50,7 +53,10 @@ def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     server.stop()
 
 
-def test_the_console_blocks_print_what_the_readme_shows(tmp_path: Path, s3: dict[str, str]) -> None:
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_the_console_blocks_print_what_a_document_shows(
+    tmp_path: Path, s3: dict[str, str], document: str
+) -> None:
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith("S4_")},
         **s3,
@@ -58,7 +64,7 @@ def test_the_console_blocks_print_what_the_readme_shows(tmp_path: Path, s3: dict
         "PATH": f"{BIN}:{os.environ['PATH']}",
     }
     try:
-        for command, expected in examples():
+        for command, expected in examples(document):
             done = subprocess.run(
                 ["bash", "-c", command],
                 cwd=tmp_path,
