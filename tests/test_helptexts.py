@@ -1,6 +1,6 @@
 """The help of every command: what it shows is in USAGE, and its examples do what they say.
 
-They are typed into a shell as they stand, in order. Those about EC2 are in `ec2/test_examples`.
+They are typed into a shell as they stand, in order.
 """
 
 from __future__ import annotations
@@ -24,8 +24,11 @@ from .s3.servers import start_moto, variables
 NEEDS = {"map-from-n": "map-to-n"}
 """Commands whose examples go on with what those of another have made."""
 
-ALONE = ("up", "down", "keygen", "demo", "completion")
+ALONE = ("up", "down", "keygen", "completion")
 """Commands that need no cluster, or make their own."""
+
+ELSEWHERE = {"demo", *(name for name in EXAMPLES if name.startswith("cluster "))}
+"""Commands whose examples others type: `cluster/test_demo` and `ec2/test_examples`."""
 
 
 class Home:
@@ -82,7 +85,7 @@ def home(tmp_path_factory: pytest.TempPathFactory, s3: dict[str, str]) -> Iterat
     home.down()
 
 
-@pytest.mark.parametrize("name", [name for name in EXAMPLES if not name.startswith("cluster ")])
+@pytest.mark.parametrize("name", [name for name in EXAMPLES if name not in ELSEWHERE])
 def test_the_examples_of_a_command_do_what_they_say(name: str, home: Home, tmp_path: Path) -> None:
     if name in ALONE:
         home = Home(tmp_path / "me", {})
