@@ -6,6 +6,7 @@ import os
 import pty
 import re
 import select
+import signal
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -101,6 +102,7 @@ def zsh_completes(line: str, folder: Path, environment: dict[str, str]) -> set[s
         os.write(terminal, line.encode() + b"\t")
         wait_until(lambda: tells("done"), "zsh to have completed", 60)
     finally:
+        os.kill(process, signal.SIGKILL)
         os.close(terminal)
         os.waitpid(process, 0)
     return set(re.findall("<(.+)>", offered.read_text()))
