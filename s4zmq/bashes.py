@@ -116,7 +116,7 @@ class Bashes:
         finally:
             os.close(stderr)
             os.close(writer)
-        return Outcome(status, bytes(tail), ended == "timeout", ended == "cancel")
+        return Outcome(status, bytes(tail), ended == "timeout", ended == "cancel", tail.cut)
 
     def _ask(self, request: bytes) -> _Bash:
         """A bash that was given the request. An idle one may have died meanwhile, a new one may not."""

@@ -1,7 +1,8 @@
 """The command line: words to calls, errors to one line and an exit status.
 
-The words are `usage`'s; what is called stands in `keyverbs`, `jobverbs`, `clusterverbs` and `helpverbs`.
-Each command imports what it needs and no more, because a loop of `s4 cp` pays for every import.
+The words are `usage`'s; what is called stands in `keyverbs`, `jobverbs`, `viewverbs`, `clusterverbs` and
+`helpverbs`. Each command imports what it needs and no more, because a loop of `s4 cp` pays for every
+import.
 """
 
 from __future__ import annotations
@@ -11,13 +12,23 @@ import sys
 from typing import NoReturn
 
 from . import interrupts
-from .usage import COMMANDS, HELP_COMMANDS, JOB_COMMANDS, KEY_COMMANDS, USAGE, Args, plain_args
+from .usage import (
+    COMMANDS,
+    HELP_COMMANDS,
+    JOB_COMMANDS,
+    KEY_COMMANDS,
+    USAGE,
+    VIEW_COMMANDS,
+    Args,
+    plain_args,
+)
 
 EXIT_USAGE = 2
 EXIT_EVAL_FAILED = 255
 EXIT_INTERRUPTED = 130
 EXIT_TERMINATED = 143
 EXIT_PIPE = 141
+NOTHING: Args = {}
 
 
 def run() -> NoReturn:
@@ -53,6 +64,7 @@ def main(argv: list[str]) -> int:
             verbs = helptexts.found(argv)
             usage = helptexts.usage_of(verbs) if verbs else exc.usage.strip()
             print(f"s4: these words do not fit the usage\n{usage}", file=sys.stderr)
+            _tell_program("--json" in argv, "E_USAGE", "these words do not fit the usage", EXIT_USAGE)
             return EXIT_USAGE
         except SystemExit:  # --help and --version have printed
             return 0
@@ -61,19 +73,32 @@ def main(argv: list[str]) -> int:
     try:
         return _perform(command, args)
     except S4Error as error:
-        print(f"s4: {error.text}", file=sys.stderr)
-        return EXIT_EVAL_FAILED if command == "eval" else error.exit_status
+        code, text, details = error.code, error.text, error.details
+        status = EXIT_EVAL_FAILED if command == "eval" else error.exit_status
     except BrokenPipeError:
         return _quiet_end()
     except OSError as exc:
-        print(f"s4: {exc.filename or 'writing the output'}: {exc.strerror}", file=sys.stderr)
-        return EXIT_EVAL_FAILED if command == "eval" else 1
+        code, text = "E_OS", f"{exc.filename or 'writing the output'}: {exc.strerror}"
+        status, details = EXIT_EVAL_FAILED if command == "eval" else 1, {}
     except KeyboardInterrupt:
-        print("s4: interrupted", file=sys.stderr)
-        return EXIT_INTERRUPTED
+        code, text, details, status = "E_INTERRUPTED", "interrupted", {}, EXIT_INTERRUPTED
     except interrupts.Terminated:
-        print("s4: terminated", file=sys.stderr)
-        return EXIT_TERMINATED
+        code, text, details, status = "E_TERMINATED", "terminated", {}, EXIT_TERMINATED
+    print(f"s4: {text}", file=sys.stderr)
+    return _tell_program(bool(args.get("--json")), code, text, status, details)
+
+
+def _tell_program(is_asked: bool, code: str, text: str, status: int, details: Args = NOTHING) -> int:
+    """With --json the last record is that of the error; the exit status."""
+    if is_asked:
+        from .jsonlines import print_json
+
+        where = {"key": details.get("key"), "node": details.get("node")}
+        try:
+            print_json({"kind": "error", "code": code, "text": text, **where, "exit_status": status})
+        except OSError:  # nobody reads it; stderr has told it
+            _quiet_end()
+    return status
 
 
 def _quiet_end() -> int:
@@ -95,6 +120,8 @@ def _perform(command: str, args: Args) -> int:
         from .jobverbs import VERBS
     elif command in HELP_COMMANDS:
         from .helpverbs import VERBS
+    elif command in VIEW_COMMANDS:
+        from .viewverbs import VERBS
     else:
         from .clusterverbs import VERBS
     return VERBS[command](args)

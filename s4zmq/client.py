@@ -75,17 +75,28 @@ class Client:
 
     def health(self) -> list[Health]:
         """Every node, in order, within HEALTH_TIMEOUT_S."""
-        answers: dict[str, str] = {}
+        said = {node: reply for node, (reply, _) in self.glance(wire.Stats()).items()}
+        reasons = {node: reply.text for node, reply in said.items() if isinstance(reply, S4Error)}
+        return [
+            Health(node, node in said and node not in reasons, reasons.get(node, ""))
+            for node in self.roster.nodes
+        ]
+
+    def glance(self, message: Any, timeout_s: float = HEALTH_TIMEOUT_S) -> dict[str, tuple[Any, Body]]:
+        """Ask every node, for `timeout_s`: (the final reply or an S4Error, body) of each that has
+        answered by then. What is not answered is given up."""
+        answers: dict[str, tuple[Any, Body]] = {}
 
         def note(node: str) -> Callable[[Any, Body], None]:
-            return lambda reply, _: answers.update({node: reply.text if isinstance(reply, S4Error) else ""})
+            return lambda reply, body: answers.update({node: (reply, body)})
 
-        for node in self.roster.nodes:
-            self.courier.request(node, wire.Stats(), note(node))
-        until = time.monotonic() + HEALTH_TIMEOUT_S
+        asked = {node: self.courier.request(node, message, note(node)) for node in self.roster.nodes}
+        until = time.monotonic() + timeout_s
         while len(answers) < len(self.roster.nodes) and time.monotonic() < until:
             self.courier.step(until - time.monotonic())
-        return [Health(node, answers.get(node) == "", answers.get(node, "")) for node in self.roster.nodes]
+        for node in asked.keys() - answers.keys():
+            self.courier.give_up(node, asked[node])
+        return answers
 
     def stats(self) -> dict[str, dict[str, int]]:
         """What each node is holding. Raises NodeUnreachable."""
@@ -118,10 +129,17 @@ class Client:
         for row in reply.failures:
             raise error_of(row)
 
-    def delete_below(self, prefix: str) -> int:
-        """Remove every key that starts with the text `prefix`; how many there were."""
-        replies = self.courier.ask_all(wire.DeleteBelow(prefix))
-        return sum(reply.removed for reply in replies.values())
+    def delete_below(self, prefix: str, hear: Callable[[str, int], object] | None = None) -> int:
+        """Remove every key that starts with the text `prefix`; how many there were. `hear` gets (node, keys
+        removed so far) now and then, and at the end."""
+
+        def on_reply(node: str, reply: Any) -> None:
+            if hear and not isinstance(reply, S4Error):
+                hear(node, reply.removed)
+
+        requests = {node: wire.DeleteBelow(prefix) for node in self.roster.nodes}
+        replies = self.courier.ask_each(requests, hear=on_reply)
+        return sum(reply.removed for reply, _ in replies.values())
 
     # -- eval
 

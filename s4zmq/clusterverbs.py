@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from .usage import Args, client_of, config_of, whole_number
+
+if TYPE_CHECKING:
+    from .client import Health
 
 
 def _config(args: Args) -> int:
@@ -16,6 +20,8 @@ def _config(args: Args) -> int:
 def _health(args: Args) -> int:
     status = 0
     with client_of(args) as client:
+        if args["--json"]:
+            return _print_health(client.health())
         for health in client.health():
             print(f"{'healthy' if health.is_healthy else 'unhealthy'}: {health.node}")
             if health.reason:
@@ -23,6 +29,15 @@ def _health(args: Args) -> int:
                 print(f"s4: {where}{health.reason}", file=sys.stderr)
             status = status if health.is_healthy else 1
     return status
+
+
+def _print_health(found: Sequence[Health]) -> int:
+    from .jsonlines import print_json
+    from .viewprints import health_record
+
+    for health in found:
+        print_json(health_record(health))
+    return 0 if all(health.is_healthy for health in found) else 1
 
 
 def _keygen(args: Args) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .errors import RequestError
-from .limits import COMMAND_MAX_BYTES, STDERR_TAIL_LINES
+from .limits import COMMAND_MAX_BYTES, COMMAND_SHOWN_BYTES, STDERR_TAIL_LINES
 
 
 def check_command(text: str) -> None:
@@ -27,3 +27,10 @@ def tail_of(stderr: bytes) -> str:
     """The last lines of a stderr, for an error message; control characters made visible."""
     lines = stderr.decode(errors="replace").rstrip().splitlines()[-STDERR_TAIL_LINES:]
     return "\n".join("".join(c if c.isprintable() or c == "\t" else "?" for c in line) for line in lines)
+
+
+def head_of(command: str) -> str:
+    """The first line of a command that is not blank, COMMAND_SHOWN_BYTES at most; "..." tells of more."""
+    line, _, more = command.strip().partition("\n")
+    head = line.rstrip().encode()[:COMMAND_SHOWN_BYTES].decode(errors="ignore")
+    return head + "..." if more or head != line.rstrip() else head

@@ -18,8 +18,9 @@ from typing import NamedTuple
 _ESTABLISHED, _BEING_MADE, _LISTENS = 1, 3, 10
 """States of TCP, as Linux numbers them."""
 
-_TCP_INFO = struct.Struct("=B51xI")
-"""The state, and ms since the last byte arrived."""
+_TCP_INFO = struct.Struct("=B51xII60xQQ")
+"""The state; ms since the last byte came, and since the last acknowledgement; bytes that the other end has,
+and bytes that came."""
 
 _NOWHERE = struct.pack("=H14x", socket.AF_UNSPEC)
 """An address: to connect to it is to be connected no more."""
@@ -39,17 +40,22 @@ class Connection(NamedTuple):
     """Lost or closed, but its descriptor has not been given back."""
 
     silent_ms: int
+    """Since anything came, if only a sign of life of the other kernel."""
+
+    received_bytes: int
 
 
 def connections_to(ports: Collection[int]) -> Iterator[Connection]:
     """Those that came to one of these ports of this process."""
     for name in os.listdir("/proc/self/fd"):
         with suppress(OSError), _copy_of(int(name)) as copy:
-            state, silent_ms = _TCP_INFO.unpack(copy.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 56))
+            info = copy.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO.size)
+            state, data_ms, sign_ms, _, received = _TCP_INFO.unpack(info)
             port = copy.getsockname()[1]
             if state != _LISTENS and port in ports:
                 is_over = state not in (_ESTABLISHED, _BEING_MADE)
-                yield Connection(int(name), inode_of(copy.fileno()), port, is_over, silent_ms)
+                silent_ms, inode = min(data_ms, sign_ms), inode_of(copy.fileno())
+                yield Connection(int(name), inode, port, is_over, silent_ms, received)
 
 
 def inode_of(fd: int) -> int:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from . import wire
+from .amounts import Counts, sum_of
 from .client import Client, nothing_below
 from .errors import KeyInvalid, LocalFileError, NoSpace, RequestError, map_errors
 from .gets import Getter, Wanted
@@ -14,11 +16,16 @@ from .keys import SCHEME, Folder, Key, show
 from .localfiles import descriptor_of, local_target, walk_files
 from .pipes import widen_pipe
 from .printing import write_all
+from .progress import Watch
 from .puts import Item, Putter
 
+SILENT = Watch()
 
-def copy(client: Client, source: str, target: str, *, recursive: bool, resume: bool) -> None:
-    """Copy one key or file, or with `recursive` everything below. Raises S4Error."""
+
+def copy(
+    client: Client, source: str, target: str, *, recursive: bool, resume: bool, watch: Watch = SILENT
+) -> Counts:
+    """Copy one key or file, or with `recursive` everything below; what was copied. Raises S4Error."""
     up, down = target.startswith(SCHEME), source.startswith(SCHEME)
     if up == down:
         where = "within the cluster: use `s4 map ... cat`" if up else "between local files: use cp"
@@ -26,22 +33,33 @@ def copy(client: Client, source: str, target: str, *, recursive: bool, resume: b
     if recursive and "-" in (source, target):
         raise RequestError("cp -r copies folders; - is one stream")
     if recursive:
-        put_tree(client, source, target, resume) if up else get_tree(client, source, target, resume)
-    else:
-        put_one(client, source, target, resume) if up else get_one(client, source, target, resume)
+        return (put_tree if up else get_tree)(client, source, target, resume, watch)
+    return (put_one if up else get_one)(client, source, target, resume, watch)
 
 
-def put_one(client: Client, source: str, target: str, resume: bool) -> None:
+def put_one(client: Client, source: str, target: str, resume: bool, watch: Watch = SILENT) -> Counts:
     """A file or standard input to one key."""
     if os.path.isdir(source):
         raise LocalFileError(f"{source} is a folder: copy it with -r")
-    putter = Putter(client, resume=resume)
+    putter = Putter(client, resume=resume, note=watch.note)
     key = key_for(source, target)
+    total = Counts(1, size) if (size := _size_of(source)) else None
+    watch.progress.follow(client.courier, putter.counts, lambda: total)
     if source == "-":
         widen_pipe(0)
         putter.put_pipe(0, key)
     else:
         putter.put_all([Item(source, str(key), client.owner(key))])
+    return putter.counts()
+
+
+def _size_of(source: str) -> int:
+    """Bytes of a plain file, also where it is standard input; 0: nobody knows."""
+    try:
+        status = os.fstat(0) if source == "-" else os.stat(source)
+    except OSError:  # whoever opens it says what is wrong
+        return 0
+    return status.st_size if stat.S_ISREG(status.st_mode) else 0
 
 
 def key_for(source: str, target: str) -> Key:
@@ -54,31 +72,37 @@ def key_for(source: str, target: str) -> Key:
     return Folder.parse(target).key(os.path.basename(source))
 
 
-def get_one(client: Client, source: str, target: str, resume: bool) -> None:
+def get_one(client: Client, source: str, target: str, resume: bool, watch: Watch = SILENT) -> Counts:
     """One key to a file or standard output."""
     key = Key.parse(source)
     descriptor = descriptor_of(target)
+    getter = Getter(client, resume=resume, note=watch.note)
+    watch.progress.follow(client.courier, getter.counts, lambda: getter.one)
     if descriptor >= 0:
         widen_pipe(descriptor)
-        Getter(client).get_to(key, lambda data: write_all(descriptor, data))
-        return
+        getter.get_to(key, lambda data: write_all(descriptor, data))
+        return getter.counts()
     path = local_target(target, key.name)
     if resume:
-        Getter(client, resume=True).get_all([Wanted(key, path, 0)])
+        getter.get_all([Wanted(key, path, 0)])
     else:
-        Getter(client).get_file(key, path)
+        getter.get_file(key, path)
+    return getter.counts()
 
 
-def put_tree(client: Client, source: str, target: str, resume: bool) -> None:
+def put_tree(client: Client, source: str, target: str, resume: bool, watch: Watch = SILENT) -> Counts:
     """Every file below `source`. All names are checked, and whether they fit, before anything moves."""
     if not os.path.isdir(source):
         raise LocalFileError(f"{source} is not a folder: without -r cp copies one file")
     folder = Folder.parse(target)
     wanted = _survey(source, folder, client.owner)
     if not resume:  # else much of it may be there
-        require_room(client, wanted, folder)
-    putter = Putter(client, resume=resume)
+        require_room(client, {node: part.bytes for node, part in wanted.items()}, folder)
+    total = sum_of(wanted.values())
+    putter = Putter(client, resume=resume, note=watch.note)
+    watch.progress.follow(client.courier, putter.counts, lambda: total)
     putter.put_all(_tree_items(client, source, folder))
+    return putter.counts()
 
 
 def _tree_items(client: Client, source: str, folder: Folder) -> Iterator[Item]:
@@ -87,10 +111,10 @@ def _tree_items(client: Client, source: str, folder: Folder) -> Iterator[Item]:
         yield Item(found.path, str(key), client.owner(key))
 
 
-def _survey(source: str, folder: Folder, owner: Callable[[Key], str]) -> Mapping[str, int]:
-    """How many bytes go to each node. Raises KeyInvalid that lists every name that no key may have."""
+def _survey(source: str, folder: Folder, owner: Callable[[Key], str]) -> Mapping[str, Counts]:
+    """How much goes to each node. Raises KeyInvalid that lists every name that no key may have."""
     bad = []
-    wanted: dict[str, int] = defaultdict(int)
+    wanted: dict[str, Counts] = defaultdict(Counts)
     for found in walk_files(source):
         try:
             node = owner(folder.key(found.relative))
@@ -98,7 +122,8 @@ def _survey(source: str, folder: Folder, owner: Callable[[Key], str]) -> Mapping
             bad.append(error.text)
             continue
         with map_errors({OSError: LocalFileError}, f"can not read {found.path}"):
-            wanted[node] += os.stat(found.path).st_size
+            keys, size, *_ = wanted[node]
+            wanted[node] = Counts(keys + 1, size + os.stat(found.path).st_size)
     if len(bad) == 1:
         raise KeyInvalid(f"{bad[0]}; nothing was copied")
     if bad:
@@ -133,16 +158,20 @@ def _no_space(nodes: Sequence[str], free: int, needed: int, folder: object) -> N
     return NoSpace(f"{text}; nothing was copied")
 
 
-def get_tree(client: Client, source: str, target: str, resume: bool) -> None:
+def get_tree(client: Client, source: str, target: str, resume: bool, watch: Watch = SILENT) -> Counts:
     """Every key below `source` to below `target`."""
+    from .totals import Totals
+
     folder = Folder.parse(source)
     base = target
     if target in (".", "./") and "/" in folder.path.rstrip("/"):
         base = folder.path.rstrip("/").rpartition("/")[2]  # the last folder is kept
-    getter = Getter(client, resume=resume)
+    getter = Getter(client, resume=resume, note=watch.note)
+    watch.progress.follow(client.courier, getter.counts, Totals(client, folder.path).all)
     getter.get_all(_tree_wanted(client, folder, base))
-    if not getter.fetched and not getter.skipped:
+    if not getter.counts().keys:
         raise nothing_below(folder)
+    return getter.counts()
 
 
 def _tree_wanted(client: Client, folder: Folder, base: str) -> Iterator[Wanted]:

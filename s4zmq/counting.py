@@ -60,6 +60,9 @@ class Count(NamedTuple):
     items: int = 0
     """Commands to run."""
 
+    item_bytes: int = 0
+    """Of their inputs."""
+
     complete: int = 0
     """Items that need no command."""
 
@@ -91,13 +94,14 @@ class Tally:
     def __init__(self, store: Store) -> None:
         self._store = store
         self.keys = self.bytes = 0
-        self._items = self._complete = 0
+        self._items = self._item_bytes = self._complete = 0
         self._conflicts: list[str] = []
         self._skips: LineFile | None = None
         self._stale: LineFile | None = None
 
-    def add(self, walked: str, candidate: Candidate, verdict: Verdict) -> bool:
-        """One item; whether it is to run. `walked` is what it is found by when all are walked again."""
+    def add(self, walked: str, candidate: Candidate, verdict: Verdict, size: int) -> bool:
+        """One item with `size` bytes of inputs; whether it is to run. `walked` is what it is found by when
+        all are walked again."""
         if verdict.conflict and len(self._conflicts) < _CONFLICTS_SHOWN:
             self._conflicts.append(verdict.conflict)
         if verdict.is_complete:
@@ -106,6 +110,7 @@ class Tally:
             self._skips.add(walked)
             return False
         self._items += 1
+        self._item_bytes += size
         if verdict.is_stale:
             self._stale = self._stale or self._file()
             self._stale.add(candidate.label)
@@ -124,6 +129,7 @@ class Tally:
             self.keys,
             self.bytes,
             self._items,
+            self._item_bytes,
             self._complete,
             self._conflicts,
             largest,

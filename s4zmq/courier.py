@@ -13,7 +13,7 @@ from __future__ import annotations
 import itertools
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from math import inf
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +41,8 @@ class Courier:
         self.session = os.urandom(8)
         self.silent: set[str] = set()
         """Nodes that were given up because they did not answer, and have said nothing since."""
+        self.on_step: Callable[[], object] | None = None
+        """Called after every step, by whoever wants to see how far the work is."""
         self._digest = roster.digest
         self._ids = itertools.count(1)
         self._lines: dict[str, Line] = {}
@@ -62,6 +64,11 @@ class Courier:
         self._send(line, id, message, body)
         return id
 
+    def give_up(self, node: str, id: int) -> None:
+        """Nobody waits for this request any more."""
+        if node in self._lines:
+            self._lines[node].give_up(id)
+
     def window(self, node: str) -> int:
         """How many batches may be in flight to `node` now; 1 at least."""
         share = max(2, BATCHES_IN_FLIGHT // len(self.roster.nodes))
@@ -76,12 +83,18 @@ class Courier:
         return self.ask_each({node: message}, body, resend=resend)[node]
 
     def ask_each(
-        self, messages: dict[str, Any], body: Body = b"", *, resend: bool = True
+        self,
+        messages: dict[str, Any],
+        body: Body = b"",
+        *,
+        resend: bool = True,
+        hear: Callable[[str, Any], object] | None = None,
     ) -> dict[str, tuple[Any, Body]]:
-        """Ask several nodes at once and wait for all. Raises the first error, after all answered."""
+        """Ask several nodes at once and wait for all. Raises the first error, after all answered. `hear`
+        gets (node, reply) of each reply, interim ones too."""
         replies: dict[str, tuple[Any, Body]] = {}
         for node, message in messages.items():
-            self.request(node, message, _collect(replies, node), body, resend=resend)
+            self.request(node, message, _collect(replies, node, hear), body, resend=resend)
         self.run_until(lambda: len(replies) == len(messages))
         for reply, _ in replies.values():
             if isinstance(reply, S4Error):
@@ -116,6 +129,14 @@ class Courier:
                 self._poller.unregister(watch_fd)
         for data_line in blocked:
             data_line.recheck(data_line.socket in ready)
+        self._hear(ready)
+        self._look_after(time.monotonic())
+        interrupts.check()
+        if self.on_step:
+            self.on_step()
+        return watch_fd in ready
+
+    def _hear(self, ready: Mapping[Any, int]) -> None:
         for data_line in list(self._data.values()):
             if data_line.monitor in ready:
                 self._hang_up_data(data_line)
@@ -123,9 +144,6 @@ class Courier:
             if line.socket in ready:
                 self._deliver(line)
             self._look_for_refusal(line, time.monotonic())
-        self._look_after(time.monotonic())
-        interrupts.check()
-        return watch_fd in ready
 
     def _deliver(self, line: Line) -> None:
         while True:
@@ -234,6 +252,8 @@ class Courier:
         """End everything that waits for a node; the next request dials it anew."""
         waiting, line.pending, line.refused = list(line.pending.values()), {}, {}
         self._hang_up(line)
+        for data_line in [each for each in self._data.values() if each.node == line.node]:
+            self._hang_up_data(data_line)  # its kernel may try on long after the node can be reached again
         for pending in waiting:
             pending.on_reply(error, b"")
 
@@ -298,8 +318,12 @@ class Courier:
             self._hang_up_data(data_line)
 
 
-def _collect(replies: dict[str, tuple[Any, Body]], node: str) -> OnReply:
+def _collect(
+    replies: dict[str, tuple[Any, Body]], node: str, hear: Callable[[str, Any], object] | None
+) -> OnReply:
     def on_reply(reply: Any, body: Body) -> None:
+        if hear:
+            hear(node, reply)
         if type(reply) not in INTERIM:
             replies[node] = (reply, body)
 

@@ -12,10 +12,13 @@ import signal
 import socket
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import logs
 from .supervisor import Supervisor
+
+if TYPE_CHECKING:
+    from .node import Node
 
 USAGE = """\
 A node of an s4 cluster.
@@ -40,6 +43,10 @@ Options:
   --data-port PORT      The port for bulk data; 0: the kernel chooses [default: 0].
   --max-cpu-jobs N      Commands of maps at once (else the cores, shared with other nodes here).
   --max-io-jobs N       Requests that may use the disk at once [default: 4].
+  --metrics-port PORT   Serve metrics for Prometheus on this port; 0: the kernel chooses, and the log says
+                        which. Needs prometheus-client.
+  --metrics-host HOST   The address for that: whoever reaches it can read them, as they are neither
+                        encrypted nor authenticated [default: 127.0.0.1].
   --insecure            Listen on an address other than loopback without a key: whoever can reach it
                         can run commands here.
   -h, --help            Show this.
@@ -100,12 +107,23 @@ def serve(args: dict[str, Any], supervisor: Supervisor) -> int:
     shell = Shell(registry, config.path, config.key_path)
     with bind_errors(address):
         node = Node(options, config.roster, store, shell, registry)
+    if args["--metrics-port"] is not None:
+        serve_metrics(args, node)
     for signum in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signum, lambda *_: node.drain())
     log.info("node %s serves %s %s a cluster key", address, root, "with" if config.key else "without")
     node.run()
     log.info("node %s has drained", address)
     return 0
+
+
+def serve_metrics(args: dict[str, Any], node: Node) -> None:
+    """Raises ConfigError where that can not be done."""
+    from .metrics import serve
+
+    host = args["--metrics-host"]
+    port = serve(host, number(args["--metrics-port"], "--metrics-port", 0, 65535), node.lookout.measures)
+    log.info("metrics are on http://%s:%d/metrics", host, port)
 
 
 def join_cluster(args: dict[str, Any], supervisor: Supervisor) -> None:

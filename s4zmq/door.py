@@ -1,8 +1,8 @@
 """The connections of a node, and the end of those that are of no use.
 
-A node sends no heartbeats (`sockets` says why), so a thread looks for connections that have been silent for
-too long. Of those that ZeroMQ does not give back it only tells how many there are: they go with their
-socket, once there is a rest.
+The kernel looks after silent connections (`sockets`), but not well where it has something to send. So a
+thread ends those that have been silent for too long, and some where there are too many. Of those that
+ZeroMQ does not give back it only tells how many there are: they go with their socket, once there is a rest.
 """
 
 from __future__ import annotations
@@ -52,14 +52,16 @@ class Door(threading.Thread):
         self.join()
 
     def look(self) -> None:
-        """End what has been silent for too long, and of too many those that were for longest."""
+        """End what has been silent for too long, and of too many those that have said least: whoever
+        holds the key has said more than who was not let in."""
         found = list(connections_to(self._ports))
         over = {one.inode: one.port for one in found if one.is_over}
         self.stuck = Counter(port for inode, port in over.items() if inode in self._over)
         self.count = len(found)
         self._over = over
         self.looks += 1
-        alive = sorted((one for one in found if not one.is_over), key=lambda one: one.silent_ms)
+        alive = [one for one in found if not one.is_over]
+        alive.sort(key=lambda one: (-one.received_bytes, one.silent_ms))
         for number, connection in enumerate(alive):
             if number >= self._most or connection.silent_ms > SILENT_CONNECTION_S * 1000:
                 hang_up(connection.fd, connection.inode)

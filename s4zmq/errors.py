@@ -137,6 +137,14 @@ class Cancelled(WorldError):
     exit_status = 3
 
 
+class JobCancelled(Cancelled):
+    """Somebody has stopped the job with `s4 cancel`. Not as `Cancelled` is: whoever tries again by himself
+    where that may help shall not start anew what a person wanted to end."""
+
+    code = "E_JOB_CANCELLED"
+    exit_status = 1
+
+
 class QueueFull(NodeBusy):
     """The node works on as much as it may hold, and has dropped the request unread. The asking side
     sends it again by itself for a while."""
@@ -206,6 +214,10 @@ class CommandFailed(S4Error):
     """The user's command ended with a status other than 0. `details`: key, node, status."""
 
     code = "E_COMMAND"
+    stderr = b""
+    """On the node that ran it: the end of what it wrote there."""
+    stderr_cut = 0
+    """Bytes of it before these."""
 
 
 class InternalError(S4Error):

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 from . import wire
+from .amounts import Account, Counts, Note
 from .checksum import digest_of, digest_of_file, new_digest
 from .client import Client
 from .codec import Body, error_of
@@ -51,7 +52,7 @@ class Download:
         self._write = write
         self._digest = new_digest()
         self._asked = 0
-        self._written = 0
+        self.written = 0
         self._early: dict[int, Body] = {}
         self.error: S4Error | None = None
 
@@ -90,10 +91,10 @@ class Download:
             self._ask()
 
     def _deliver(self) -> None:
-        while self._written in self._early:
-            body = self._early.pop(self._written)
+        while self.written in self._early:
+            body = self._early.pop(self.written)
             self._digest.update(body)
-            self._written += len(body)
+            self.written += len(body)
             try:
                 self._write(body)
             except S4Error as error:
@@ -103,12 +104,12 @@ class Download:
     @property
     def ranges(self) -> int:
         """Ranges that are on their way."""
-        return -(-(self._asked - self._written) // CHUNK_BYTES)
+        return -(-(self._asked - self.written) // CHUNK_BYTES)
 
     @property
     def is_over(self) -> bool:
         """Whether all bytes were written, or it has failed."""
-        return self.error is not None or self._written == self._size
+        return self.error is not None or self.written == self._size
 
     def finish(self) -> None:
         """Raises the error, or ChecksumMismatch where the bytes are wrong."""
@@ -121,41 +122,58 @@ class Download:
 class Getter:
     """Gets of one command. The first error stops it; nothing half-written is left."""
 
-    def __init__(self, client: Client, *, resume: bool = False) -> None:
+    def __init__(self, client: Client, *, resume: bool = False, note: Note | None = None) -> None:
         """`resume`: a local file with equal bytes is fine as it is."""
         self._client = client
         self._courier = client.courier
         self._resume = resume
         self._in_flight: dict[str, int] = defaultdict(int)
-        self._downloads: list[tuple[Download, NewFile]] = []
+        self._account = Account(note)
+        self._downloads: list[tuple[Download, NewFile, Wanted]] = []
+        self._one: Download | None = None
         self._errors: list[S4Error] = []
-        self.fetched = 0
-        self.skipped = 0
+        self.one: Counts | None = None
+        """What `get_to` and `get_file` read, as soon as that is known."""
+
+    def counts(self) -> Counts:
+        """How far it is."""
+        under_way = [download for download, _, _ in self._downloads] + ([self._one] if self._one else [])
+        return self._account.counts(sum(download.written for download in under_way), len(self._errors))
 
     # -- one
 
-    def get_to(self, key: Key, write: Write) -> None:
+    def get_to(self, key: Key, write: Write, path: str = "-") -> None:
         """One value to `write`, in order. Raises ChecksumMismatch at the end of wrong bytes."""
+        size = self._read_to(key, write)
+        self._one = None
+        self._account.done(str(key), path, size)
+
+    def _read_to(self, key: Key, write: Write) -> int:
+        """Its size."""
         node = self._client.owner(key)
         reply, body = self._courier.ask(node, wire.Get([str(key)], True))
         _raise_failures(reply, 1)
         size, digest, inline = reply.entries[0]
+        self.one = Counts(1, size)
         if inline:
             if len(body) != size or digest_of(body) != digest:
                 raise damaged(key, node)
             write(body)
-            return
-        download = Download(self._courier, node, key, size=size, digest=digest, write=write)
+            return int(size)
+        download = self._one = Download(self._courier, node, key, size=size, digest=digest, write=write)
         download.start()
         self._courier.run_until(lambda: download.is_over)
         download.finish()
+        return int(size)
 
     def get_file(self, key: Key, path: str) -> None:
         """One value to a local file, whole or not at all."""
         file = NewFile(path)
         try:
-            self.get_to(key, file.write)
+            size = self._read_to(key, file.write)
             file.keep()
+            self._one = None
+            self._account.done(str(key), path, size)
         finally:
             file.discard()
 
@@ -182,14 +200,14 @@ class Getter:
                 self._ask(node, batch)
             self._wait(lambda: not self._downloads and not any(self._in_flight.values()))
         finally:
-            for _, file in self._downloads:
+            for _, file, _ in self._downloads:
                 file.discard()
         if self._errors:
             raise self._errors[0]
 
     def _ask_large(self, node: str, item: Wanted) -> None:
         wanted = min(WINDOW_CHUNKS, -(-item.size // CHUNK_BYTES))
-        self._wait(lambda: wanted + sum(d.ranges for d, _ in self._downloads) <= _RANGES_AT_ONCE)
+        self._wait(lambda: wanted + sum(d.ranges for d, _, _ in self._downloads) <= _RANGES_AT_ONCE)
         if self._errors:
             return
         if self._resume and os.path.isfile(item.path):
@@ -220,12 +238,12 @@ class Getter:
 
     def _compare(self, node: str, batch: list[Wanted], reply: wire.Values) -> None:
         """Resuming: leave alone what is here with the right bytes, and ask for the rest."""
-        missing = [
-            item
-            for item, (size, digest, _) in zip(batch, reply.entries, strict=True)
-            if not _has_digest(item.path, size, digest)
-        ]
-        self.skipped += len(batch) - len(missing)
+        missing = []
+        for item, (size, digest, _) in zip(batch, reply.entries, strict=True):
+            if _has_digest(item.path, size, digest):
+                self._account.done(str(item.key), item.path, size, skipped=True)
+            else:
+                missing.append(item)
         if missing:
             self._request(node, missing, inline=True)
 
@@ -240,12 +258,12 @@ class Getter:
             if len(value) != size or digest_of(value) != digest:
                 raise damaged(item.key, node)
             write_file(item.path, value)
-            self.fetched += 1
+            self._account.done(str(item.key), item.path, size)
 
     def _start(self, node: str, item: Wanted, size: int, digest: bytes) -> None:
         file = NewFile(item.path)
         download = Download(self._courier, node, item.key, size=size, digest=digest, write=file.write)
-        self._downloads.append((download, file))
+        self._downloads.append((download, file, item))
         download.start()
 
     def _wait(self, is_over: Callable[[], bool]) -> None:
@@ -255,12 +273,13 @@ class Getter:
             self._finish_downloads()
 
     def _finish_downloads(self) -> None:
-        for download, file in [pair for pair in self._downloads if pair[0].is_over]:
-            self._downloads.remove((download, file))
+        for entry in [entry for entry in self._downloads if entry[0].is_over]:
+            self._downloads.remove(entry)
+            download, file, item = entry
             try:
                 download.finish()
                 file.keep()
-                self.fetched += 1
+                self._account.done(str(item.key), item.path, download.written)
             except S4Error as error:
                 self._errors.append(error)
             finally:

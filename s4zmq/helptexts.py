@@ -100,6 +100,38 @@ EXAMPLES: dict[str, Examples] = {
         ("Wait in a script until all do", "until s4 health > /dev/null; do sleep 1; done"),
         ("Only those that do not", "s4 health | grep ^unhealthy || true"),
     ),
+    "status": (
+        ("How each node is", "s4 status"),
+        ("For a program, an object a line", "s4 status --json"),
+        ("Only nodes that are not up", "s4 status | awk 'NR > 1 && !/ up /'"),
+    ),
+    "jobs": (
+        ("What runs, and what has ended lately", "s4 jobs"),
+        ("What runs now", "s4 jobs | grep running || true"),
+        ("For a program, an object a line", "s4 jobs --json"),
+    ),
+    "cancel": (
+        (
+            "Stop the job that was started last; its command says so",
+            "s4 cancel $(s4 jobs | awk 'NR == 2 {print $1}')",
+        ),
+    ),
+    "logs": (
+        (
+            "What the failed commands of the last job wrote to stderr",
+            "s4 logs $(s4 jobs | awk 'NR == 2 {print $1}')",
+        ),
+        (
+            "Those on one input",
+            "s4 logs $(s4 jobs | awk 'NR == 2 {print $1}') s4://months/2009-01.csv",
+        ),
+        ("For a program", "s4 logs --json $(s4 jobs | awk 'NR == 2 {print $1}')"),
+    ),
+    "du": (
+        ("What is below a folder", "s4 du s4://months/"),
+        ("How it is spread", "s4 du --per-node s4://months/"),
+        ("All that starts with a text", "s4 du s4://months/2009-"),
+    ),
     "keygen": (
         ("A key where commands and nodes look for it", "s4 keygen"),
         ("One beside the conf file of a cluster, which finds it by its name", "s4 keygen --key taxi.key"),

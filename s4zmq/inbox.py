@@ -69,6 +69,8 @@ class Inbox(threading.Thread):
         self._bouncer = Bouncer(CUT_DATA)
         self.dropped = 0
         """Messages that belonged to no transfer."""
+        self.opened = 0
+        """Transfers since the start."""
 
     # -- from other threads
 
@@ -85,6 +87,7 @@ class Inbox(threading.Thread):
         except BaseException:
             del self._arrivals[transfer]
             raise
+        self.opened += 1
         caller.answer(Granted(transfer, chunks, self.address))
         return transfer
 

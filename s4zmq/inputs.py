@@ -53,7 +53,7 @@ def count_map(store: Store, selection: Selection, judge: Judge, *, marked: bool)
             candidates = [_candidate(store, selection, entry, marked=marked) for entry in batch]
             for entry, candidate, verdict in zip(batch, candidates, judge(candidates), strict=True):
                 tally.keys, tally.bytes = tally.keys + 1, tally.bytes + entry.size
-                if tally.add(candidate.label, candidate, verdict):
+                if tally.add(candidate.label, candidate, verdict, entry.size):
                     _keep_largest(largest, entry)
     except BaseException:
         tally.close()
@@ -129,7 +129,7 @@ def count_groups(store: Store, selection: Selection, judge: Judge, *, marked: bo
             seen = _look_through(store, group, KEPT_MEMBERS - tally.keys, marked=marked)
             tally.keys, tally.bytes = tally.keys + seen.keys, tally.bytes + seen.kept.size
             (verdict,) = judge([seen.candidate])
-            is_to_run = tally.add(group.label, seen.candidate, verdict)
+            is_to_run = tally.add(group.label, seen.candidate, verdict, seen.kept.size)
             if tally.keys > KEPT_MEMBERS:
                 kept = None
             elif is_to_run and kept is not None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -16,10 +17,22 @@ from . import wire
 from .bashes import Bashes
 from .caller import Caller
 from .codec import row_of
-from .commandtext import check_command
+from .commandtext import check_command, head_of
 from .counting import Count, Judge
-from .errors import Cancelled, InternalError, KeyInvalid, ProtocolError, RequestError, S4Error
+from .errors import (
+    Cancelled,
+    CommandFailed,
+    InternalError,
+    JobCancelled,
+    KeyInvalid,
+    ProtocolError,
+    RequestError,
+    S4Error,
+)
+from .harvest import Harvest
+from .history import Record
 from .inputs import Item, count_groups, count_map, group_items, map_items
+from .joblogs import Entry
 from .judging import FreshJudge, ResumeJudge
 from .keys import Selection, parse_indir
 from .limits import MAX_FAILURES_KEPT
@@ -58,6 +71,8 @@ class Job:
         self.recipe = Recipe(plan.kind, str(self.selection), str(self.outdir), plan.command, files)
         self.fingerprint = self.recipe.fingerprint
         self.cancel = Switch()
+        self.is_cancelled = False
+        """Whether another client than its own has turned the switch."""
         self.caller: Caller | None = None
         self._shop = shop
         self._bashes = Bashes(shop.shell, plan.command)
@@ -65,11 +80,13 @@ class Job:
         self._count = Count()
         self._lock = threading.Lock()
         self._items: Iterator[Item] = iter(())
-        self._done = self._failed = self._bytes = self._outputs = 0
+        self._done = self._failed = self._bytes = 0
+        self._harvest = Harvest(shop.roster.nodes)
         self._failures: list[wire.FailureRow] = []
         self._threads = 0
         self._has_begun = False
         self._reported: wire.Progress | None = None
+        self._started = (time.time_ns(), time.monotonic())
 
     # -- planning
 
@@ -81,7 +98,10 @@ class Job:
         count = count_groups if self.plan.kind == "map-from-n" else count_map
         self._count = count(self._shop.store, self.selection, self._judge(), marked=resume)
         found = self._count
-        return wire.Planned(found.keys, found.bytes, found.items, found.complete, list(found.conflicts))
+        conflicts = list(found.conflicts)
+        return wire.Planned(
+            found.keys, found.bytes, found.items, found.item_bytes, found.complete, conflicts
+        )
 
     def _judge(self) -> Judge:
         store, resume = self._shop.store, self.plan.resume
@@ -101,6 +121,7 @@ class Job:
         with store.disk_errors("can not note that a job runs"):
             self._shop.ledger.begin(self.recipe, resume=self.plan.resume)
         self._has_begun = True
+        self._shop.history.begin(self.record())
         if self.plan.kind == "map-from-n":
             self._items = group_items(store, self.selection, self._count)
         else:
@@ -167,8 +188,9 @@ class Job:
             for attempt in range(self.plan.retries + 1):
                 try:
                     with self._shop.store.disk_errors(f"the task of s4://{item.path} failed"):
-                        outputs = run_task(self.plan.kind, self._shop, order, item, attempt)
+                        result = run_task(self.plan.kind, self._shop, order, item, attempt)
                 except S4Error as error:
+                    self._log(item, attempt, error)
                     if attempt < self.plan.retries and _may_retry(error) and not self.cancel.is_on:
                         continue
                     if not isinstance(error, Cancelled) or not self.cancel.is_on:
@@ -177,11 +199,15 @@ class Job:
                 with self._lock:
                     self._done += 1
                     self._bytes += item.size
-                    self._outputs += outputs
+                    self._harvest.add(self._subject(item), result)
                 return
         finally:
             if item.members >= 0:
                 os.close(item.members)
+
+    def _subject(self, item: Item) -> str:
+        """The key that a task is about: `$S4_KEY` of its command."""
+        return str(self.outdir.key(item.label)) if item.members >= 0 else f"s4://{item.path}"
 
     def _order(self) -> Order:
         plan = self.plan
@@ -207,7 +233,51 @@ class Job:
         if not self.plan.keep_going:
             self.cancel.turn()
 
+    def _log(self, item: Item, attempt: int, error: S4Error) -> None:
+        """Keep what the failed attempt has to say. One that was ended from outside is no failure."""
+        if isinstance(error, Cancelled):
+            return
+        stderr, cut = b"", 0
+        if isinstance(error, CommandFailed):
+            stderr, cut = error.stderr, error.stderr_cut
+        key, status = error.details.get("key", f"s4://{item.path}"), error.details.get("status", 0)
+        text = error.text.partition("\n")[0].rstrip(":")
+        entry = Entry(str(key), attempt + 1, int(status), time.time_ns(), text, stderr, cut)
+        self._shop.history.logs.note(self.plan.job, entry)
+
     # -- reporting
+
+    def record(self, state: str = "running") -> Record:
+        """How far it is, for who lists jobs."""
+        plan, (started_ns, started) = self.plan, self._started
+        numbers = (self._count.items, self._done, self._failed, self._bytes)
+        return Record(
+            plan.job,
+            plan.kind,
+            str(self.selection),
+            str(self.outdir),
+            head_of(plan.command),
+            state,
+            *numbers,
+            started_ns,
+            time.monotonic() - started,
+        )
+
+    def _final_state(self) -> str:
+        if self._has_begun and not self._failed and self._done == self._count.items:
+            return "done"
+        if self.is_cancelled:
+            return "cancelled"
+        if self._failed:
+            return "failed"
+        return "stopped" if self.cancel.is_on else "done"
+
+    def cancelled(self) -> JobCancelled:
+        """The error for whoever wanted to run it."""
+        return JobCancelled(
+            f"the {self.plan.kind} from {self.selection} to {self.outdir} was cancelled by another client"
+            f" (s4 cancel {self.plan.job.hex()[:8]}): what it has made stays, and --resume would finish it"
+        )
 
     def report(self) -> None:
         """Tell the client the counts, where they have changed."""
@@ -225,17 +295,21 @@ class Job:
         self.cancel.close()
         if self._has_begun:
             self._shop.ledger.end(self.fingerprint)
+        if self._has_begun or self.is_cancelled:
+            self._shop.history.end(self.record(self._final_state()))
 
     def answer(self) -> None:
         """After `close`: tell the client how it ended, if it was run."""
         if self.caller is None:
             return
-        if self.cancel.is_on and not self._failures:
+        state = self._final_state()
+        if state == "cancelled":
+            self.caller.fail(self.cancelled())
+        elif state == "stopped":
             self.caller.fail(Cancelled("the job was ended, as its client stopped it or was not heard of"))
         else:
-            self.caller.answer(
-                wire.JobDone(self._done, self._failed, self._bytes, self._outputs, self._failures)
-            )
+            counts, made = (self._done, self._failed, self._bytes), self._harvest
+            self.caller.answer(wire.JobDone(*counts, made.outputs, made.made, made.slowest, self._failures))
 
     def _close_items(self) -> None:
         close = getattr(self._items, "close", None)

@@ -13,7 +13,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from . import wire
@@ -23,11 +23,13 @@ from .errors import (
     Cancelled,
     ConnectionLost,
     InternalError,
+    JobCancelled,
     NodeBusy,
     ProtocolError,
     RequestError,
     S4Error,
 )
+from .history import Record
 from .job import Job
 from .limits import LEASE_S, MAX_JOBS, MAX_SHIPPED_FILES
 from .sessions import Sessions
@@ -87,7 +89,9 @@ class Jobs:
             is_over = job.cancel.is_on or job.plan.dry_run or isinstance(reply, S4Error)
         if is_over:
             self._close(job)
-        if isinstance(reply, S4Error):
+        if job.is_cancelled:
+            caller.fail(job.cancelled())
+        elif isinstance(reply, S4Error):
             caller.fail(reply)
         else:
             caller.answer(reply)
@@ -133,12 +137,15 @@ class Jobs:
     def on_run(self, run: wire.Run, body: Body, caller: Caller) -> None:
         """Start a planned job; the reply comes at its end."""
         job = self._jobs.get(run.job)
+        self._refuse_cancelled(run.job)
         if job is None or run.job in self._running | self._planning:
             raise self._lost()
         missing = [path for path in job.shipped if not os.path.exists(path)]
         if missing:
             raise RequestError(f"the shipped file {os.path.basename(missing[0])} did not arrive")
         with self._lock:
+            if job.is_cancelled:
+                raise job.cancelled()
             if job.cancel.is_on:
                 raise Cancelled("the job was ended")
             if self._has_same(job):
@@ -151,6 +158,12 @@ class Jobs:
             self._close(job)
             raise
 
+    def _refuse_cancelled(self, id: bytes) -> None:
+        """Raises JobCancelled where that has come between the plan and the run."""
+        ended = self._shop.history.find(id)
+        if ended and ended.state == "cancelled":
+            raise JobCancelled(f"the job {id.hex()[:8]} was cancelled by another client before it ran")
+
     def _lost(self) -> ConnectionLost:
         return ConnectionLost(
             f"node {self._shop.node} has lost the plan of this job: it was restarted, or did not hear of"
@@ -158,7 +171,11 @@ class Jobs:
         )
 
     def on_cancel(self, request: wire.CancelJob, body: Body, caller: Caller) -> None:
-        """Stop a job; its Run gets the reply that tells when all is gone."""
+        """Stop a job; its Run gets the reply that tells when all is gone. Its own client does so when it
+        has failed elsewhere; any other one is a person who wants it to end."""
+        job = self._jobs.get(request.job)
+        if job and caller.session != job.session and not job.cancel.is_on:
+            job.is_cancelled = True
         self.stop(request.job)
         caller.answer(wire.Ok())
 
@@ -166,6 +183,7 @@ class Jobs:
         """Where a shipped file of a planned job goes. Raises RequestError for any other name."""
         found = self._jobs.get(job)
         if found is None:
+            self._refuse_cancelled(job)
             raise self._lost()
         if name not in dict(found.plan.files):
             raise RequestError(f"no job expects the file {name!r:.80}")
@@ -197,6 +215,13 @@ class Jobs:
             self._running.discard(id)
             self._ended.notify_all()
         job.answer()
+
+    def records(self) -> Sequence[Record]:
+        """The jobs under way, then those that have ended, newest first. Does not touch the disk."""
+        running = [job.record() for job in list(self._jobs.values()) if not job.plan.dry_run]
+        known = {record.job for record in running}
+        ended = [record for record in self._shop.history.newest_first() if record.job not in known]
+        return [*running[::-1], *ended]
 
     def report(self) -> None:
         """Progress of all running jobs to their clients."""

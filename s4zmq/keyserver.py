@@ -9,11 +9,13 @@ from __future__ import annotations
 import itertools
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator
 
 from . import wire
 from .caller import Caller
 from .codec import Body, row_of
+from .counters import Counters
 from .errors import (
     ConnectionLost,
     KeyInvalid,
@@ -32,6 +34,7 @@ from .limits import (
     INLINE_MAX_BYTES,
     MAX_LISTINGS,
     PAGE_KEYS,
+    TICK_S,
 )
 from .listing import Entry, paths_below, walk
 from .placement import Roster
@@ -53,6 +56,7 @@ class KeyServer:
         sessions: Sessions,
         *,
         ledger: Ledger,
+        counters: Counters,
         file_folder: Callable[[bytes, str], str],
     ) -> None:
         """`file_folder(job, name)`: where a shipped file of a planned job goes; raises RequestError."""
@@ -60,6 +64,7 @@ class KeyServer:
         self._roster = roster
         self._inbox = inbox
         self._ledger = ledger
+        self._counters = counters
         self._file_folder = file_folder
         self._listings = Listings(store.node, sessions)
 
@@ -119,7 +124,7 @@ class KeyServer:
     def _target(self, name: str, job: bytes) -> Target:
         if job:
             return FileTarget(self._store, self._file_folder(job, name), name)
-        return KeyTarget(self._store, self.own_key(name))
+        return _Counted(KeyTarget(self._store, self.own_key(name)), self._counters)
 
     # -- reading
 
@@ -142,6 +147,8 @@ class KeyServer:
             if value is not None:
                 values.append(value)
                 left -= size
+        self._counters.add("gets", len(values))
+        self._counters.add("get-bytes", sum(map(len, values)))
         caller.answer(wire.Values(entries, failures), values[0] if len(values) == 1 else b"".join(values))
 
     def _read_small(self, text: str, limit: int) -> tuple[int, bytes, bytes | None]:
@@ -170,6 +177,8 @@ class KeyServer:
                 data = os.pread(fd, fetch.length, fetch.offset)
         finally:
             os.close(fd)
+        self._counters.add("gets", fetch.offset == 0)
+        self._counters.add("get-bytes", len(data))
         caller.answer(wire.Range(stamp.size, stamp.digest), data)
 
     # -- listing
@@ -203,24 +212,58 @@ class KeyServer:
         prefix = parse_prefix("s4://" + request.prefix)
         if not prefix:
             raise KeyInvalid("an empty prefix would remove every key of the cluster")
-        count = removed = self._delete_once(prefix)
-        while removed:  # a folder that changes while it is read may hide a name from the reader
-            removed = self._delete_once(prefix)
-            count += removed
+        news = _News(caller)
+        before = -1
+        while (
+            before < news.removed
+        ):  # a folder that changes while it is read may hide a name from the reader
+            before = news.removed
+            self._delete_once(prefix, news)
         self._ledger.forget(prefix)
-        caller.answer(wire.Deleted(count, []))
+        caller.answer(wire.Deleted(news.removed, []))
 
-    def _delete_once(self, prefix: str) -> int:
-        count, folder, path = 0, "", ""
+    def _delete_once(self, prefix: str, news: _News) -> None:
+        folder, path = "", ""
         for path in paths_below(self._store, prefix):
             above = os.path.dirname(path)
             if above != folder and folder:
                 self._store.prune(f"{self._store.keys_path}/{folder}/")
             folder = above
-            count += self._store.unlink(Key(path))
+            news.removed += self._store.unlink(Key(path))
+            news.tell()
         if folder:
             self._store.prune(f"{self._store.keys_path}/{folder}/")
-        return count
+
+
+class _News:
+    """How far a removal is, told now and then."""
+
+    def __init__(self, caller: Caller) -> None:
+        self.removed = 0
+        self._caller = caller
+        self._due = time.monotonic() + TICK_S
+
+    def tell(self) -> None:
+        now = time.monotonic()
+        if now >= self._due:
+            self._due = now + TICK_S
+            self._caller.answer(wire.Removing(self.removed))
+
+
+class _Counted:
+    """A key that a client stores: one more put, once it is there."""
+
+    def __init__(self, target: Target, counters: Counters) -> None:
+        self._target = target
+        self._counters = counters
+
+    def publish(self, fd: int, stamp: Stamp) -> None:
+        self._target.publish(fd, stamp)
+        self._counters.add("puts")
+        self._counters.add("put-bytes", stamp.size)
+
+    def __str__(self) -> str:
+        return str(self._target)
 
 
 class _Cursor:

@@ -131,6 +131,10 @@ PARCEL_MAX_FILES = 2000
 VERIFIED_KEYS = 65_536
 """Keys of which a node remembers that their checksum was right (about 9 MB)."""
 
+TALLY_FRESH_KEYS = 100_000
+"""Keys that are made ahead of the walk that counts a node's keys at its start, and that it remembers (some
+15 MB, until its end); with more it starts anew."""
+
 SORT_RUN_KEYS = 50_000
 """Names sorted in memory at once; longer lists are sorted by merging runs on disk."""
 
@@ -142,6 +146,40 @@ KEPT_MEMBERS = 20_000
 
 MAX_FAILURES_KEPT = 100
 """Failures of one job, or damaged keys, that a node describes in full; beyond that they are counted."""
+
+SLOWEST_KEPT = 5
+"""Inputs of one job that took longest, of which a node tells at its end."""
+
+# -- what is kept of jobs that have ended
+
+JOBS_KEPT = 100
+"""Jobs that have ended, of which a node still tells."""
+
+COMMAND_SHOWN_BYTES = 200
+"""Of the first line of a job's command, in a list of jobs."""
+
+LOGS_PER_JOB = 100
+"""Failed attempts of one job whose stderr a node keeps; beyond that they are counted."""
+
+LOG_BYTES_PER_JOB = 256 << 10
+"""Bytes of stderr that a node keeps of one job: of each attempt the last STDERR_TAIL_BYTES."""
+
+# -- who looks on
+
+MAX_USAGES = 4
+"""Walks for `s4 du` that run at once on one node."""
+
+MAX_ONLOOKERS = 256
+"""Requests for a node's state that wait for one answer."""
+
+VITALS_S = 0.2
+"""Over how long a node measures what takes its processor, at least."""
+
+DISK_PATIENCE_S = 0.3
+"""A disk that does not say within this how much is free is told of without that."""
+
+CANCEL_S = 10.0
+"""How long `s4 cancel` waits until nothing of the job is left (10 s are promised)."""
 
 # -- S3
 
@@ -169,7 +207,7 @@ for it (10 s are promised)."""
 
 MAX_CONNECTIONS = 8192
 """To one node, or half of the descriptors that its process may have; each costs 28 KB and a descriptor.
-Of more, those that have been silent for longest are ended."""
+Of more, those that have said least are ended."""
 
 STUCK_AT_REST, REST_TICKS = 8, 4
 """A node that has had nothing to do for so many ticks, and finds so many connections that ZeroMQ does not
@@ -202,10 +240,12 @@ STRANGER_S = 5.0
 
 # -- time
 
-HEARTBEAT_INTERVAL_MS = 1000
-HEARTBEAT_TIMEOUT_MS = 4000
-"""ZeroMQ's own heartbeats, which whoever dials sends. They come from the I/O thread: they find a cut
-link, not a hung process."""
+KEEPALIVE_IDLE_S, KEEPALIVE_INTERVAL_S, KEEPALIVE_COUNT = 1, 1, 3
+"""Both kernels look after a connection that is silent for so long, so often, and take it as lost after so
+many looks without an answer. They find a cut link, not a hung process."""
+
+UNACKNOWLEDGED_MS = 4000
+"""So long may pass before the other kernel has what was said to a control socket; its owner never waits."""
 
 HANDSHAKE_TIMEOUT_MS = 5000
 """A connection that has not introduced itself by then is ended."""
@@ -214,7 +254,9 @@ HANDSHAKE_PATIENCE_S = 0.2
 """A node that owes an answer and says nothing for so long is looked at: it may refuse our key."""
 
 SILENT_CONNECTION_S = 10.0
-"""A connection to a node on which nothing arrives for so long is ended; heartbeats count."""
+"""A connection to a node on which nothing arrives for so long, not even a sign of life of the other kernel,
+is ended. The node's own kernel does that too, but not while there is something to be sent: then it tries on
+for a quarter of an hour."""
 
 CONNECT_TIMEOUT_MS = 2000
 """An attempt to connect is given up and made anew. The kernel alone would try at 1, 3, 7, 15, 31 s: after
@@ -228,6 +270,9 @@ SILENCE_LIMIT_S = 6.0
 
 HEALTH_TIMEOUT_S = 1.2
 """How long `s4 health` waits for any node (2 s are promised)."""
+
+STATUS_TIMEOUT_S = 1.7
+"""How long `s4 status` waits for any node, as that measures for VITALS_S and waits for its disk."""
 
 LEASE_INTERVAL_S = 1.5
 """A client with work under way proves this often that it lives."""

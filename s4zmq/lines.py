@@ -125,6 +125,11 @@ class Line:
         """Whether the node should know of the request."""
         return id not in self.refused or self.refused[id].due == inf
 
+    def give_up(self, id: int) -> None:
+        """Its reply is not wanted any more, if it ever comes."""
+        self.pending.pop(id, None)
+        self.refused.pop(id, None)
+
     def end(self, id: int) -> None:
         """The final reply is here."""
         del self.pending[id]

@@ -36,8 +36,7 @@ def walk(store: Store, prefix: str, *, recursive: bool) -> Iterator[Entry]:
 
 
 def _walk_folder(store: Store, folder: str, start: str, recursive: bool) -> Iterator[Entry]:
-    names = _names(f"{store.keys_path}/{folder}", start)
-    for name in sorted_lines(names, store.tmp_path):
+    for name in _sorted_names(store, folder, start):
         path = folder + name
         if not name.endswith("/"):
             entry = _entry(store, path)
@@ -47,6 +46,20 @@ def _walk_folder(store: Store, folder: str, start: str, recursive: bool) -> Iter
             yield from _walk_folder(store, path, "", True)
         elif holds_key(store, path):
             yield Entry(path, 0, 0)
+
+
+def sorted_paths(store: Store, folder: str) -> Iterator[str]:
+    """The path of every key below a folder that ends in a slash or is "", sorted as bytes, without a look
+    at the files."""
+    for name in _sorted_names(store, folder, ""):
+        if name.endswith("/"):
+            yield from sorted_paths(store, folder + name)
+        else:
+            yield folder + name
+
+
+def _sorted_names(store: Store, folder: str, start: str) -> Iterator[str]:
+    return sorted_lines(_names(f"{store.keys_path}/{folder}", start), store.tmp_path)
 
 
 def _names(path: str, start: str) -> Iterator[str]:

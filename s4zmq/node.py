@@ -25,12 +25,14 @@ from . import codec, sockets, wire
 from .caller import Caller, Letter
 from .clusterkey import ClusterKey
 from .codec import Body, failure_of
+from .counters import Counters
 from .courier import Courier
 from .door import Door, Rest
 from .errors import Cancelled, InternalError, NodeBusy, ProtocolError, S4Error, WrongRoster
 from .evals import Evals
 from .fates import Fates, Resolver
 from .gatekeeper import Gatekeeper
+from .history import History
 from .inbox import Inbox
 from .indoubt import InDoubt
 from .jobs import Jobs
@@ -39,14 +41,17 @@ from .ledger import Ledger
 from .limits import (
     BATCH_MAX_BYTES,
     DRAIN_S,
+    LOG_BYTES_PER_JOB,
     REQUEST_HEADER_MAX_BYTES,
     TICK_S,
 )
+from .lookout import Lookout
 from .memory import release_freed_buffers
 from .outputs import Outputs
 from .placement import Roster
 from .processes import Registry
 from .reception import Reception
+from .recount import Recount
 from .s3copies import Copies
 from .sessions import Sessions
 from .shell import Shell
@@ -57,6 +62,7 @@ from .store import Store
 from .supervisor import Supervisor
 from .tasks import Workshop
 from .turns import Turns
+from .usages import Usages
 from .verifier import Verifier
 
 log = logging.getLogger(__name__)
@@ -126,9 +132,17 @@ class Node:
         self._admissions, self._replies = reception.admissions, reception.replies
         with store.disk_errors("can not read what earlier runs have left"):
             ledger, in_doubt = Ledger(store.root, roster), InDoubt(store.root)
+            self._history = History(store.root)
             self._copies = Copies(store, roster, sessions)
+        counters = Counters()
         self._keys = KeyServer(
-            store, roster, self._inbox, sessions, ledger=ledger, file_folder=self._file_folder
+            store,
+            roster,
+            self._inbox,
+            sessions,
+            ledger=ledger,
+            counters=counters,
+            file_folder=self._file_folder,
         )
         self._outputs, self._in_doubt = Outputs(store), in_doubt
         self._staging = Staging(
@@ -140,12 +154,14 @@ class Node:
             outputs=self._outputs,
             later=self._later,
         )
-        self._open_workshop(options, roster, shell, ledger)
+        self._open_workshop(options, roster, shell, ledger, counters)
         self._quick: Mapping[type, Handler] = self._quick_handlers()
         self._slow: Mapping[type, Handler] = self._slow_handlers()
 
-    def _open_workshop(self, options: NodeOptions, roster: Roster, shell: Shell, ledger: Ledger) -> None:
-        """What runs commands, and walks over keys."""
+    def _open_workshop(
+        self, options: NodeOptions, roster: Roster, shell: Shell, ledger: Ledger, counters: Counters
+    ) -> None:
+        """What runs commands, walks over keys, and tells of all that."""
         store, sessions = self._store, self._sessions
         self._fates = Fates(ledger)
         resolver = Resolver(options.address, self._in_doubt, self._fates, self._staging)
@@ -153,10 +169,17 @@ class Node:
             lambda: Courier(roster, self._context, options.address), options.address, resolver
         )
         dock = Dock(self._shuffle, self._staging, self._fates)
-        shop = Workshop(options.address, roster, store, shell, dock, self._outputs, ledger)
+        shop = Workshop(
+            options.address, roster, store, shell, dock, self._outputs, ledger, self._history, counters
+        )
         self._jobs = Jobs(shop, options.commands, sessions, self._later)
         self._evals = Evals(store, shell, self._keys, sessions)
         self._verifier = Verifier(store, sessions)
+        self._usages = Usages(store, sessions)
+        self._recount = Recount(store)
+        self.lookout = Lookout(
+            store, self._jobs, self._history, counters, counts=self.counts, totals=self._totals
+        )
 
     def _quick_handlers(self) -> Mapping[type, Handler]:
         """Handlers of this thread: they must not touch the disk."""
@@ -167,6 +190,8 @@ class Node:
             wire.Drop: self._on_drop,
             wire.Allow: lambda allow, _, caller: self._evals.on_allow(allow, caller),
             wire.CancelJob: self._jobs.on_cancel,
+            wire.ListJobs: self.lookout.on_list_jobs,
+            wire.Status: self.lookout.on_status,
         }
 
     def _slow_handlers(self) -> Mapping[type, Handler]:
@@ -194,6 +219,8 @@ class Node:
             wire.Clear: self._outputs.on_clear,
             wire.StageIn: self._copies.on_copy,
             wire.StageOut: self._copies.on_copy,
+            wire.JobLogs: self.lookout.on_job_logs,
+            wire.Usage: self._usages.on_usage,
         }
 
     # -- the loop
@@ -204,6 +231,7 @@ class Node:
         self._shuffle.start()
         self._door.start()
         self._copies.start()
+        self._recount.start()
         self._supervisor.ready()
         while not self._is_drained():
             self._reception.wait()
@@ -325,12 +353,19 @@ class Node:
             "jobs": len(self._jobs),
             "evals": len(self._evals),
             "verifies": len(self._verifier),
+            "usages": len(self._usages),
             "commands": self._registry.running,
             "staged": len(self._staging),
             "in-doubt": len(self._in_doubt),
             "shuffle": len(self._shuffle),
             "copies": len(self._copies),
             "uploads": len(self._copies.uploads),
+        }
+
+    def _totals(self) -> dict[str, int]:
+        return {
+            "s4_transfers_total": self._inbox.opened,
+            "s4_refused_messages_total": self._reception.nonsense,
         }
 
     def _on_close(self, close: wire.Close, body: Body, caller: Caller) -> None:
@@ -386,7 +421,9 @@ class Node:
         """Tear down what is left, give its replies a moment to go out, and close."""
         self._sessions.close_all()
         until = time.monotonic() + _STOPPING_S
-        held = (self._jobs, self._evals, self._verifier, self._staging, self._inbox, self._copies)
+        self._recount.stop()
+        works = (self._jobs, self._evals, self._verifier, self._usages)
+        held = (*works, self._staging, self._inbox, self._copies)
         while any(held) and time.monotonic() < until:
             self._replies.send()
             time.sleep(0.01)
@@ -397,6 +434,7 @@ class Node:
         self._door.stop()
         self._reception.close()
         self._in_doubt.close()
+        self._history.close()
         self._registry.sweep_orphans()
         if self._gatekeeper:
             self._gatekeeper.stop()
@@ -407,4 +445,6 @@ def _reply_bytes(message: Any) -> int:
     """How many bytes of values the reply to a request may carry."""
     if isinstance(message, wire.Fetch):
         return message.length
+    if isinstance(message, wire.JobLogs):
+        return LOG_BYTES_PER_JOB
     return BATCH_MAX_BYTES if isinstance(message, wire.Get) and message.inline else 0

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import starmap
 
 from . import wire
 from .client import Row
 from .codec import Body
+from .keys import Key
 
 _LINES_AT_ONCE = 512
 
@@ -40,6 +41,24 @@ def _line(name: str, size: int, mtime_ns: int) -> str:
     return f"{stamp} {size:>10} {name}\n"
 
 
+def tell_listing(rows: Iterable[Row], owner: Callable[[Key], str]) -> int:
+    """A record for each key or folder; how many."""
+    from .jsonlines import print_json, utc
+    from .keys import SCHEME
+
+    count = 0
+    for path, size, mtime_ns in rows:
+        count += 1
+        if path.endswith("/"):
+            print_json({"kind": "folder", "key": SCHEME + path})
+            continue
+        node = owner(Key(path))
+        print_json(
+            {"kind": "key", "key": SCHEME + path, "bytes": size, "made": utc(mtime_ns), "node": node}
+        )
+    return count
+
+
 def print_rehearsal(plan: wire.Plan, planned: Mapping[str, wire.Planned]) -> None:
     """What a job would do on each node, in the order of the roster."""
     rows = [
@@ -60,6 +79,24 @@ def print_staging(what: str, planned: Mapping[str, wire.Moved]) -> None:
     _print_dry_run([f"{what}: nothing is moved or changed", *_table(rows)])
 
 
+def tell_staging(planned: Mapping[str, wire.Moved]) -> None:
+    """The same as records."""
+    from .jsonlines import print_json
+
+    for node, reply in planned.items():
+        print_json(
+            {
+                "kind": "planned",
+                "verb": "cp",
+                "node": node,
+                "keys": reply.keys,
+                "bytes": reply.bytes,
+                "skipped": reply.skipped,
+                "dry_run": True,
+            }
+        )
+
+
 def _table(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for node, *numbers in rows:
@@ -72,28 +109,27 @@ def _print_dry_run(lines: Iterable[str]) -> None:
 
 
 def _sum(planned: Iterable[wire.Planned]) -> wire.Planned:
-    keys, size, commands, complete = (sum(c) for c in zip(*(reply[:4] for reply in planned), strict=True))
-    return wire.Planned(keys, size, commands, complete, [])
+    columns = zip(*(reply[:5] for reply in planned), strict=True)
+    keys, size, commands, command_bytes, complete = map(sum, columns)
+    return wire.Planned(keys, size, commands, command_bytes, complete, [])
 
 
 def _rehearsed(plan: wire.Plan, node: str, planned: wire.Planned) -> tuple[str, ...]:
-    keys, size, commands, complete, _ = planned
+    keys, size, commands, _, complete, _ = planned
     outputs = "?" if plan.kind == "map-to-n" else f"{commands + complete:,}"
     return (node, f"{keys:,}", f"{size:,}", f"{complete:,}", f"{commands:,}", outputs)
 
 
 def _skew(plan: wire.Plan, planned: Mapping[str, wire.Planned]) -> str:
     """How uneven the work and the outputs are."""
+    from .units import times_mean
+
     sizes = [reply.bytes for reply in planned.values()]
     counts = [reply.commands + reply.complete for reply in planned.values()]
-    work = f"of the bytes the busiest node has {_times_mean(sizes):.2f} times the mean"
+    work = f"of the bytes the busiest node has {times_mean(sizes):.2f} times the mean"
     if plan.kind == "map-to-n":
         return f"skew: {work}; where the outputs go their names will tell"
-    return f"skew: {work}, of the outputs {_times_mean(counts):.2f} times; outputs stay with their inputs"
-
-
-def _times_mean(numbers: list[int]) -> float:
-    return max(numbers) * len(numbers) / sum(numbers) if sum(numbers) else 1.0
+    return f"skew: {work}, of the outputs {times_mean(counts):.2f} times; outputs stay with their inputs"
 
 
 def write_all(fd: int, data: Body) -> None:

@@ -1,8 +1,8 @@
-"""How far long work is, on stderr: a line that is rewritten in place on a terminal, and elsewhere a
-line now and then.
+"""How far long work is: what is counted, and when it is shown. How it looks is `progressviews`' and
+`bars`' business, and they are loaded when something is shown for the first time.
 
-Knows nothing of what is done. Whoever waits calls `show` as often as it hears news, and prints nothing
-else to stderr before `clear`. Short work shows nothing.
+Nobody sends news here: a courier calls `Progress.tick` after every step, and whoever does the work is asked
+for its counts when a drawing is due. So a command that is short pays one look at the clock a step.
 """
 
 from __future__ import annotations
@@ -10,117 +10,133 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable
-from typing import NamedTuple, TextIO
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TextIO
 
-from .units import show_bytes, show_count
+from .amounts import Counts, Note, Share, State
 
-_ON_TERMINAL_S = 0.2
-_ELSEWHERE_S = 5.0
-_CLEAR_LINE = "\r\x1b[K"
+if TYPE_CHECKING:
+    from .progressviews import View
 
+_FIRST_S = {"bars": 0.5, "lines": 5.0, "json": 1.0}
+"""Work that is over before shows nothing."""
 
-class Counts(NamedTuple):
-    """How much is done, or is to be done."""
-
-    keys: int = 0
-    bytes: int = 0
-    failed: int = 0
-    """Of the keys."""
+_RATE_OVER_S = 10.0
 
 
-def sum_of(parts: Iterable[Counts]) -> Counts:
-    """The counts of several nodes together."""
-    return Counts(*map(sum, zip(Counts(), *parts, strict=True)))
+class Stepper(Protocol):
+    """A courier, as far as it matters here."""
+
+    on_step: Callable[[], object] | None
 
 
 class Progress:
-    """The line of one command. As a context it is gone at the end, however that comes."""
+    """What one command shows of itself. As a context it is gone at the end, however that comes, and what
+    was shown then stands true: where nothing sums the work up, the last counts do."""
 
     def __init__(
         self,
-        verb: str,
-        total: Counts | None = None,
+        verb: str = "",
+        how: str = "",
         *,
+        noun: str = "key",
         failed: str = "failed",
+        has_summary: bool = False,
         stream: TextIO | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`verb` is what is being done, `failed` what becomes of a bad key; without a `total` nobody
-        knows how much there is."""
-        self._verb = verb
-        self._failed = failed
-        self._total = total
+        """`how` is "shown" (on stderr), "json" (records on stdout) or "" (not at all). `has_summary`: work
+        that ends well is summed up by others."""
+        self._verb, self._noun, self._failed, self._has_summary = verb, noun, failed, has_summary
         self._stream = stream or sys.stderr
+        self._kind = how and ("json" if how == "json" else self._kind_of_stream())
         self._clock = clock
         self._started_at = clock()
-        self._is_terminal = self._stream.isatty()
-        self._interval_s = _ON_TERMINAL_S if self._is_terminal else _ELSEWHERE_S
-        self._due = self._started_at + self._interval_s
-        self._is_shown = False
+        self._due = self._started_at + _FIRST_S.get(self._kind, 0)
+        self._view: View | None = None
+        self._courier: Stepper | None = None
+        self._samples: list[tuple[float, int]] = []
+        self._count: Callable[[], Counts] = Counts
+        self._total: Callable[[], Counts | None] = lambda: None
+        self._shares: Callable[[], Sequence[Share]] = tuple
+
+    def _kind_of_stream(self) -> str:
+        """Without a stream (`2>&-`) nothing is shown."""
+        if self._stream is None:
+            return ""
+        return "bars" if self._stream.isatty() and os.environ.get("TERM") != "dumb" else "lines"
+
+    def follow(
+        self,
+        courier: Stepper,
+        count: Callable[[], Counts],
+        total: Callable[[], Counts | None] = lambda: None,
+        shares: Callable[[], Sequence[Share]] = tuple,
+    ) -> None:
+        """From now on ask `count` at the steps of `courier`. Long work starts now."""
+        if not self._kind:
+            return
+        self._count, self._total, self._shares = count, total, shares
+        self._started_at = self._clock()
+        self._due = self._started_at + _FIRST_S[self._kind]
+        self._courier = courier
+        courier.on_step = self.tick
+
+    @property
+    def spent_s(self) -> float:
+        """Since the work began."""
+        return self._clock() - self._started_at
 
     def __enter__(self) -> Progress:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.clear()
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if self._courier:
+            self._courier.on_step = None
+        if self._view:
+            self._view.close(None if self._has_summary and kind is None else self._state())
 
-    def show(self, counts: Counts) -> None:
-        """News: shown unless the line is fresh."""
-        now = self._clock()
-        if now < self._due:
-            return
-        self._due = now + self._interval_s
-        text = self._text(counts, now - self._started_at)
-        if self._is_terminal:
-            self._is_shown = True  # before it is so: a Ctrl-C may come at any moment
-            self._write(f"{_CLEAR_LINE}{text[: self._width() - 1]}")
-        else:
-            self._write(f"s4: {text}\n")
+    def tick(self) -> None:
+        """Draw, if it is time to."""
+        if self._kind and self._clock() >= self._due:
+            self._draw()
 
-    def clear(self) -> None:
-        """Take the line away, so that others can print. It comes back with the next news."""
-        if self._is_shown:
-            self._write(_CLEAR_LINE)
-            self._is_shown = False
+    def _draw(self) -> None:
+        state = self._state()
+        if self._view is None:
+            self._view = _open_view(self._kind, self._stream)
+        self._view.draw(state)
+        self._due = self._clock() + self._view.interval_s
 
-    def _write(self, text: str) -> None:
+    def _state(self) -> State:
+        now, counts = self._clock(), self._count()
+        young = [sample for sample in self._samples if now - sample[0] < _RATE_OVER_S]
+        self._samples = [*(young or self._samples[-1:]), (now, counts.bytes)]
+        since, before = self._samples[0] if len(self._samples) > 1 else (self._started_at, 0)
+        rate = max(0, counts.bytes - before) / (now - since) if now > since else 0.0
+        return State(
+            self._verb, counts, self._total(), self.spent_s, rate, self._shares(), self._noun, self._failed
+        )
+
+
+class Watch(NamedTuple):
+    """What a copy tells while it runs."""
+
+    progress: Progress = Progress()
+    note: Note | None = None
+
+
+def _open_view(kind: str, stream: TextIO) -> View:
+    """Nothing is written yet."""
+    from .progressviews import Lines, Records
+
+    if kind == "json":
+        return Records()
+    if kind == "bars":
         try:
-            self._stream.write(text)
-            self._stream.flush()
-        except OSError:  # a terminal that went away is no reason to end the work
-            self._is_shown = False
+            from .bars import Bars
 
-    def _width(self) -> int:
-        try:
-            return os.get_terminal_size(self._stream.fileno()).columns or 80
-        except OSError:
-            return 80
-
-    def _text(self, counts: Counts, spent_s: float) -> str:
-        total = self._total
-        if total is None:
-            parts = [show_count(counts.keys, "key"), show_bytes(counts.bytes)]
-        else:
-            parts = [
-                f"{counts.keys} of {show_count(total.keys, 'key')}",
-                f"{show_bytes(counts.bytes)} of {show_bytes(total.bytes)}",
-            ]
-        if counts.failed:
-            parts.append(f"{counts.failed} {self._failed}")
-        left_s = _left_s(counts, total, spent_s) if total else 0
-        parts.append(f"{_show_s(left_s)} left" if left_s else _show_s(spent_s))
-        return f"{self._verb}: {', '.join(parts)}"
-
-
-def _left_s(counts: Counts, total: Counts, spent_s: float) -> float:
-    """A guess from bytes and keys alike, since small keys cost more than their bytes; 0: no idea."""
-    shares = [done / of for done, of in zip(counts[:2], total[:2], strict=True) if of]
-    share = sum(shares) / len(shares) if shares else 0
-    return spent_s / share - spent_s if 0 < share <= 1 else 0
-
-
-def _show_s(seconds: float) -> str:
-    minutes, rest = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+            return Bars(stream)
+        except ImportError:  # a library that somebody has removed is no reason to end the work
+            pass
+    return Lines(stream)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 from . import wire
+from .amounts import Account, Counts, Note
 from .checksum import digest_of, digest_of_file
 from .client import Client
 from .codec import Body, error_of
@@ -40,11 +41,13 @@ class _Batch:
     def __init__(self) -> None:
         self.entries: list[tuple[str, int, bytes]] = []
         self.values: list[bytes] = []
+        self.paths: list[str] = []
         self.size = 0
 
-    def add(self, name: str, value: bytes) -> None:
+    def add(self, name: str, path: str, value: bytes) -> None:
         self.entries.append((name, len(value), digest_of(value)))
         self.values.append(value)
+        self.paths.append(path)
         self.size += len(value)
 
     @property
@@ -57,21 +60,27 @@ class _Batch:
 
 
 class Putter:
-    """Puts of one command. The first error stops it; `stored` tells how far it came."""
+    """Puts of one command. The first error stops it; `counts` tells how far it came."""
 
-    def __init__(self, client: Client, *, resume: bool = False, job: bytes = b"") -> None:
+    def __init__(
+        self, client: Client, *, resume: bool = False, job: bytes = b"", note: Note | None = None
+    ) -> None:
         """`resume`: a key that is there with equal bytes is fine. `job`: ship files with that job."""
         self._client = client
         self._courier = client.courier
         self._resume = resume
         self._job = job
+        self._account = Account(note)
         self._writer = os.urandom(16)
         self._batches: dict[str, _Batch] = defaultdict(_Batch)
         self._in_flight: dict[str, int] = defaultdict(int)
         self._uploads: list[Upload] = []
         self._errors: list[S4Error] = []
-        self.stored = 0
-        self.skipped = 0
+
+    def counts(self) -> Counts:
+        """How far it is."""
+        under_way = sum(upload.sent_bytes for upload in self._uploads if not upload.is_over)
+        return self._account.counts(under_way, len(self._errors))
 
     # -- many
 
@@ -100,14 +109,14 @@ class Putter:
                 check_unchanged(fd, item.path, before, len(value))
         finally:
             os.close(fd)
-        self._put_small(item.node, item.name, value)
+        self._put_small(item.node, item.name, item.path, value)
 
-    def _put_small(self, node: str, name: str, value: bytes) -> None:
+    def _put_small(self, node: str, name: str, path: str, value: bytes) -> None:
         batch = self._batches[node]
         if not batch.has_room(len(value)):
             self._send(node, batch)
             batch = self._batches[node] = _Batch()
-        batch.add(name, value)
+        batch.add(name, path, value)
         if batch.is_full:
             del self._batches[node]
             self._send(node, batch)
@@ -130,13 +139,13 @@ class Putter:
         self._courier.request(node, message, on_reply, body, resend=not self._job)
 
     def _note(self, batch: _Batch, reply: wire.PutDone) -> None:
-        for row in reply.failures:
-            error = error_of(row)
-            if self._is_same(error, batch.entries[row[0]][2]):
-                self.skipped += 1
+        failures = {row[0]: error_of(row) for row in reply.failures}
+        for index, (name, size, digest) in enumerate(batch.entries):
+            error = failures.get(index)
+            if error is None or self._is_same(error, digest):
+                self._account.done(name, batch.paths[index], size, skipped=error is not None)
             else:
                 self._errors.append(error)
-        self.stored += len(batch.entries) - len(reply.failures)
 
     def _is_same(self, error: S4Error, digest: bytes) -> bool:
         return self._resume and isinstance(error, KeyExists) and error.details.get("digest") == digest
@@ -151,9 +160,9 @@ class Putter:
 
         def on_end(reply: Any) -> None:
             if not isinstance(reply, S4Error):
-                self.stored += 1
+                self._account.done(item.name, item.path, size)
             elif self._is_same(reply, same):
-                self.skipped += 1
+                self._account.done(item.name, item.path, size, skipped=True)
             else:
                 self._errors.append(reply)
 
@@ -194,13 +203,20 @@ class Putter:
         while len(head) <= INLINE_MAX_BYTES:
             data = self._read_pipe(fd)
             if not data:
-                self._put_small(self._client.owner(key), str(key), bytes(head))
+                self._put_small(self._client.owner(key), str(key), "-", bytes(head))
                 self.put_all(())
                 return
             head += data
         self._client.holds_work()
         source = PipeSource(fd, bytes(head))
-        upload = self._start(Item("-", str(key), self._client.owner(key)), source, None, self._note_pipe)
+
+        def on_end(reply: Any) -> None:
+            if isinstance(reply, S4Error):
+                self._errors.append(reply)
+            else:
+                self._account.done(str(key), "-", reply.size)
+
+        upload = self._start(Item("-", str(key), self._client.owner(key)), source, None, on_end)
         while not upload.is_over:
             if upload.wants_data and not source.is_ready:
                 if self._courier.step(watch_fd=fd):
@@ -214,9 +230,3 @@ class Putter:
     def _read_pipe(self, fd: int) -> bytes:
         with map_errors({OSError: LocalFileError}, "can not read standard input"):
             return os.read(fd, INLINE_MAX_BYTES)
-
-    def _note_pipe(self, reply: Any) -> None:
-        if isinstance(reply, S4Error):
-            self._errors.append(reply)
-        else:
-            self.stored += 1

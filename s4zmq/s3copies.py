@@ -70,7 +70,7 @@ class Tally:
         self._lock = threading.Lock()
         self.keys = self.bytes = self.skipped = self.failed = 0
         self.moved_bytes = 0
-        """Of keys under way too."""
+        """Of keys under way, also those that failed half-way."""
         self.failures: list[wire.FailureRow] = []
 
     def moved(self, count: int) -> None:
@@ -84,6 +84,7 @@ class Tally:
             self.keys += 1
             self.bytes += size
             self.skipped += skipped
+            self.moved_bytes -= 0 if skipped else size
 
     def note(self, error: S4Error) -> None:
         """Something failed, or is in the way."""
@@ -103,7 +104,7 @@ class Tally:
 
     def progress(self) -> wire.Moving:
         """How far it is."""
-        return wire.Moving(self.keys, max(self.bytes, self.moved_bytes), self.failed)
+        return wire.Moving(self.keys, self.bytes + max(0, self.moved_bytes), self.failed)
 
 
 class Copy:

@@ -1,7 +1,7 @@
 """`s4 cp` from and to S3: the nodes move the bytes, the client plans and reports.
 
 First every node looks: at names, at what is in the way, at its room; then all of them move what they
-own. The client holds counts only, and asks nothing of S3 itself. Prints a dry run and the progress.
+own. The client holds counts only, and asks nothing of S3 itself. Prints nothing.
 """
 
 from __future__ import annotations
@@ -10,12 +10,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Union
 
 from . import wire
+from .amounts import Counts, Share, sum_of
 from .client import Client, nothing_below
 from .codec import Body, error_of
 from .copying import key_for, require_room
 from .errors import AwsMissing, Cancelled, RequestError, S4Error, WorldError
 from .keys import SCHEME, Folder, Key
-from .progress import Counts, Progress, sum_of
+from .progress import Progress
 from .s3names import S3_SCHEME, Place
 from .units import show_count
 
@@ -37,25 +38,26 @@ class _Task(NamedTuple):
 
 
 def copy_s3(
-    client: Client, source: str, target: str, *, recursive: bool, resume: bool, dry_run: bool
-) -> None:
-    """Copy one object or key, or with `recursive` everything below. Raises S4Error."""
+    client: Client, source: str, target: str, *, recursive: bool, resume: bool, progress: Progress
+) -> Counts:
+    """Copy one object or key, or with `recursive` everything below; what was copied. Raises S4Error."""
+    task, planned = plan_s3(client, source, target, recursive=recursive, resume=resume)
+    if isinstance(task.request, wire.StageIn) and not resume:
+        require_room(client, {node: reply.bytes for node, reply in planned.items()}, target)
+    return _Moving(client, task, planned).run(progress)
+
+
+def plan_s3(
+    client: Client, source: str, target: str, *, recursive: bool, resume: bool
+) -> tuple[_Task, Mapping[str, wire.Moved]]:
+    """What each node would do; nothing moves. Raises what `copy_s3` would raise before anything does."""
     _refuse_others(source, target)
     if source.startswith(S3_SCHEME):
         task = _task_in(client, source, target, recursive, resume)
     else:
         task = _task_out(client, source, target, recursive, resume)
     client.holds_work()
-    planned = _plan(client, task)
-    if dry_run:
-        from .printing import print_staging
-
-        print_staging(f"cp {'-r ' if recursive else ''}{source} {target}", planned)
-        return
-    if isinstance(task.request, wire.StageIn) and not resume:
-        require_room(client, {node: reply.bytes for node, reply in planned.items()}, target)
-    total = Counts(sum(reply.keys for reply in planned.values()), sum(r.bytes for r in planned.values()))
-    _Moving(client, task, total).run()
+    return task, _plan(client, task)
 
 
 def _refuse_others(source: str, target: str) -> None:
@@ -113,33 +115,40 @@ def _plan(client: Client, task: _Task) -> Mapping[str, wire.Moved]:
 class _Moving:
     """A copy on all its nodes. What fails on one does not end the others, but for a node that is gone."""
 
-    def __init__(self, client: Client, task: _Task, total: Counts) -> None:
+    def __init__(self, client: Client, task: _Task, planned: Mapping[str, wire.Moved]) -> None:
         self._courier = client.courier
         self._task = task
-        self._total = total
+        self._totals = {node: Counts(reply.keys, reply.bytes) for node, reply in planned.items()}
         self._counts = dict.fromkeys(task.nodes, Counts())
         self._ended: list[wire.Moved] = []
         self._errors: list[S4Error] = []
 
-    def run(self) -> None:
-        """Start, and wait for every node. Raises what failed."""
-        with Progress("cp", self._total) as progress:
-            for node in self._task.nodes:
-                on_reply = self._on_reply_from(node, progress)
-                self._courier.request(node, self._task.request, on_reply, resend=False)
-            self._courier.run_until(self._is_over)
+    def run(self, progress: Progress) -> Counts:
+        """Start, and wait for every node; what was done. Raises what failed."""
+        total = sum_of(self._totals.values())
+        progress.follow(self._courier, self._sum, lambda: total, self._shares)
+        for node in self._task.nodes:
+            self._courier.request(node, self._task.request, self._on_reply_from(node), resend=False)
+        self._courier.run_until(self._is_over)
         _raise_failures(self._ended, self._errors, "--resume copies the rest", "were not copied")
+        return self._sum()
+
+    def _sum(self) -> Counts:
+        return sum_of(self._counts.values())
+
+    def _shares(self) -> Sequence[Share]:
+        return [Share(node, part, self._totals[node]) for node, part in self._counts.items()]
 
     def _is_over(self) -> bool:
         return bool(self._errors) or len(self._ended) == len(self._task.nodes)
 
-    def _on_reply_from(self, node: str, progress: Progress) -> Callable[[Any, Body], None]:
+    def _on_reply_from(self, node: str) -> Callable[[Any, Body], None]:
         def on_reply(reply: Any, _: Body) -> None:
             if isinstance(reply, S4Error):
                 self._errors.append(reply)
                 return
-            self._counts[node] = Counts(reply.keys, reply.bytes, reply.failed)
-            progress.show(sum_of(self._counts.values()))
+            skipped = reply.skipped if isinstance(reply, wire.Moved) else 0
+            self._counts[node] = Counts(reply.keys, reply.bytes, reply.failed, skipped)
             if isinstance(reply, wire.Moved):
                 self._ended.append(reply)
 

@@ -49,6 +49,8 @@ class Outcome(NamedTuple):
 
     timed_out: bool = False
     cancelled: bool = False
+    cut: int = 0
+    """Bytes of stderr before those."""
 
 
 class Switch:

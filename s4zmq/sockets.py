@@ -5,12 +5,14 @@ Facts behind the options, measured on loopback:
 - One PUSH connected to two peers round-robins between them: one PUSH per destination.
 - ROUTER without MANDATORY drops for an unknown or slow peer and says nothing. With it, EHOSTUNREACH
   means gone and EAGAIN too slow; a send that blocks would stop the whole node, so NOBLOCK always.
-- Without heartbeats the loss of a cut link was never noticed. They tell the node how long to wait
-  for the next one, so it is enough that the dialling side sends them.
-- ZeroMQ 4.3.5 ends the process ("Assertion failed: !_io_error") when it is about to send a heartbeat
-  over a connection that was lost while its queue for received messages was full. So a node, to whom
-  anybody may do that, sends none (`door` ends what is silent), and whoever dials has a queue without
-  an end: what arrives there is what it has asked for.
+- The loss of a cut link is noticed by the kernel's keepalive, or never. ZeroMQ's own heartbeats would
+  notice it too, but 4.3.5 ends the process ("Assertion failed: !_io_error") when one is to be sent, or
+  answered, over a connection that was reset while its queue for received messages was full: as that of a
+  client which is killed in the midst of a large put may be. So nobody sends any.
+- What is not acknowledged is sent again after 0.2 s, 0.4 s and so on, so a link that was cut for a minute
+  would stay unused for another one. TCP_MAXRT ends that. A socket whose owner may stop to read, as one for
+  chunks when the disk is slow, must not be dialled so: the kernel ends connections to a closed window too.
+- Who dials has a queue without an end: what arrives there is what it has asked for.
 - Sends below 64 KiB copy anyway, so only chunks go out with copy=False.
 - With CURVE and without a handler for ZAP, libzmq admits everybody who knows the public half of the key.
   ZAP_ENFORCE_DOMAIN turns that round: without the handler (`gatekeeper`) nobody is admitted.
@@ -37,9 +39,11 @@ from .limits import (
     DATA_HWM,
     DATA_MAX_BYTES,
     HANDSHAKE_TIMEOUT_MS,
-    HEARTBEAT_INTERVAL_MS,
-    HEARTBEAT_TIMEOUT_MS,
+    KEEPALIVE_COUNT,
+    KEEPALIVE_IDLE_S,
+    KEEPALIVE_INTERVAL_S,
     LISTEN_BACKLOG,
+    UNACKNOWLEDGED_MS,
 )
 
 if TYPE_CHECKING:
@@ -216,6 +220,10 @@ def _socket(context: Context, kind: int, max_bytes: int, hwm: int) -> Socket:
     socket.setsockopt(zmq.SNDHWM, hwm)
     socket.setsockopt(zmq.MAXMSGSIZE, max_bytes)
     socket.setsockopt(zmq.IPV6, 1)
+    socket.setsockopt(zmq.TCP_KEEPALIVE, 1)
+    socket.setsockopt(zmq.TCP_KEEPALIVE_IDLE, KEEPALIVE_IDLE_S)
+    socket.setsockopt(zmq.TCP_KEEPALIVE_INTVL, KEEPALIVE_INTERVAL_S)
+    socket.setsockopt(zmq.TCP_KEEPALIVE_CNT, KEEPALIVE_COUNT)
     return socket
 
 
@@ -235,9 +243,8 @@ def _bound_socket(context: Context, kind: int, max_bytes: int, hwm: int, rcvhwm:
 def _dialling_socket(context: Context, kind: int, max_bytes: int, hwm: int) -> Socket:
     socket = _socket(context, kind, max_bytes, hwm)
     socket.setsockopt(zmq.RCVHWM, 0)
-    socket.setsockopt(zmq.HEARTBEAT_IVL, HEARTBEAT_INTERVAL_MS)
-    socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, HEARTBEAT_TIMEOUT_MS)
-    socket.setsockopt(zmq.HEARTBEAT_TTL, HEARTBEAT_TIMEOUT_MS)
+    if kind == zmq.DEALER:
+        socket.setsockopt(zmq.TCP_MAXRT, UNACKNOWLEDGED_MS)
     socket.setsockopt(zmq.CONNECT_TIMEOUT, CONNECT_TIMEOUT_MS)
     socket.setsockopt(zmq.RECONNECT_IVL, 50)
     socket.setsockopt(zmq.RECONNECT_IVL_MAX, 500)

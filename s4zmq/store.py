@@ -37,9 +37,10 @@ from .errors import (
     StorageError,
 )
 from .keys import Key
-from .limits import VERIFIED_KEYS
+from .limits import TALLY_FRESH_KEYS, VERIFIED_KEYS
 from .recipes import NO_ORIGIN
 from .space import Space
+from .tally import Tally
 
 XATTR = "user.s4zmq"
 _STAMP = struct.Struct("!B16s16sQ16s")
@@ -96,6 +97,7 @@ class Store:
         self._nameless = itertools.cycle(nameless or (self.tmp_path,))
         self.space = Space(str(root), node)
         self._verified = Verified(VERIFIED_KEYS)
+        self.tally = Tally(TALLY_FRESH_KEYS)
 
     def path_of(self, key: Key) -> str:
         """Where `key` lies, whether or not it is there. A parsed key can not leave the folder."""
@@ -129,8 +131,10 @@ class Store:
         path = self.path_of(key)
         for _ in range(_LINK_TRIES):
             try:
-                # src_dir_fd makes CPython call linkat, which alone can follow /proc to the file.
-                os.link(f"/proc/self/fd/{fd}", path, src_dir_fd=0)
+                with self.tally.changing(key.path):
+                    # src_dir_fd makes CPython call linkat, which alone can follow /proc to the file.
+                    os.link(f"/proc/self/fd/{fd}", path, src_dir_fd=0)
+                    self.tally.add(key.path, stamp.size)
                 return True
             except FileExistsError:
                 if os.path.isdir(path) and not _remove_empty_folders(path):
@@ -304,8 +308,13 @@ class Store:
 
     def unlink(self, key: Key) -> bool:
         """Remove a key but leave its folders; whether it was there. The only place a key vanishes."""
+        path = self.path_of(key)
         try:
-            os.unlink(self.path_of(key))
+            with self.tally.changing(key.path):
+                status = os.lstat(path)
+                os.unlink(path)
+                if stat.S_ISREG(status.st_mode):
+                    self.tally.remove(key.path, status.st_size)
             points.reach("store.unlinked")
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
             return False

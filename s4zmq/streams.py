@@ -56,6 +56,7 @@ class Upload:
         self._line: DataLine | None = None
         self._held: Body | None = None
         self._ended = False
+        self.sent_bytes = 0
         self.is_over = False
 
     def start(self, message: Any) -> None:
@@ -113,6 +114,7 @@ class Upload:
             self._ended = True
         else:
             outgoing.chunk(len(data))
+            self.sent_bytes += len(data)
         return True
 
     @property

@@ -9,6 +9,8 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import NamedTuple
@@ -17,7 +19,10 @@ from . import points, scratch
 from .bashes import Bashes
 from .checksum import digest_of_file
 from .commandtext import tail_of
-from .errors import Cancelled, CommandFailed, KeyInvalid, S4Error
+from .counters import Counters
+from .errors import Cancelled, CommandFailed, KeyInvalid
+from .harvest import Result
+from .history import History
 from .inputs import Item, members_of
 from .keys import Folder, Key, show
 from .ledger import Done, Ledger
@@ -42,6 +47,8 @@ class Workshop(NamedTuple):
     dock: Dock
     outputs: Outputs
     ledger: Ledger
+    history: History
+    counters: Counters
 
 
 class Order(NamedTuple):
@@ -63,32 +70,30 @@ class Order(NamedTuple):
     """Makes a context that holds one of the slots for commands."""
 
 
-def run_task(kind: str, shop: Workshop, order: Order, item: Item, attempt: int) -> int:
-    """Run one task; the number of its outputs. Raises S4Error."""
+def run_task(kind: str, shop: Workshop, order: Order, item: Item, attempt: int) -> Result:
+    """Run one task; what it has made. Raises S4Error."""
     identity = b"%b %d %b" % (order.job, attempt, item.path.encode())
     task = hashlib.blake2b(identity, digest_size=16).digest()
     points.reach("task.starting")
     return _KINDS[kind](shop, order, item, task)
 
 
-def _map(shop: Workshop, order: Order, item: Item, task: bytes) -> int:
+def _map(shop: Workshop, order: Order, item: Item, task: bytes) -> Result:
     key = Key(item.path)
     with _checked(shop.store, key) as (source, digest):
         output = order.outdir.key(item.label)
         origin = origin_of(order.recipe, mark_of(digest))
         made = _Made(output, str(key), task, origin)
-        _run_to_key(shop, order, item, made, source)
-    return 1
+        return _run_to_key(shop, order, item, made, source)
 
 
-def _map_from_n(shop: Workshop, order: Order, item: Item, task: bytes) -> int:
+def _map_from_n(shop: Workshop, order: Order, item: Item, task: bytes) -> Result:
     output = order.outdir.key(item.label)
     mark = GroupMark()
     for member in members_of(shop.store, item.members):
         mark.see(member.path, shop.store.require_sound(member))
     made = _Made(output, str(output), task, origin_of(order.recipe, mark.mark))
-    _run_to_key(shop, order, item, made, item.members)
-    return 1
+    return _run_to_key(shop, order, item, made, item.members)
 
 
 class _Made(NamedTuple):
@@ -102,41 +107,44 @@ class _Made(NamedTuple):
     origin: bytes
 
 
-def _run_to_key(shop: Workshop, order: Order, item: Item, made: _Made, stdin: int) -> None:
+def _run_to_key(shop: Workshop, order: Order, item: Item, made: _Made, stdin: int) -> Result:
     """Run the command with stdout to a file without a name, and commit that as the output."""
     sink = shop.store.new_file()
     try:
         with scratch.command_folder(shop.store, order.shipped) as folder:
             name = item.label.rpartition("/")[2]
-            _run(shop, order, Command(order.command, name, made.subject, folder), stdin, sink)
+            command = Command(order.command, name, made.subject, folder)
+            seconds = _run(shop, order, command, stdin, sink)
         points.reach("task.ran")
         with shop.store.disk_errors(f"can not read what was made for {made.output}"):
             size, digest = digest_of_file(sink)
         shop.store.commit(sink, made.output, Stamp(size, digest, made.task, made.origin))
         points.reach("task.committed")
+        return Result(1, {shop.node: size}, seconds)
     finally:
         os.close(sink)
 
 
-def _map_to_n(shop: Workshop, order: Order, item: Item, task: bytes) -> int:
+def _map_to_n(shop: Workshop, order: Order, item: Item, task: bytes) -> Result:
     key = Key(item.path)
     listing = shop.store.new_file()
     try:
         with scratch.command_folder(shop.store, order.shipped) as folder:
             with _checked(shop.store, key) as (source, digest):
                 command = Command(order.command, key.name, str(key), folder)
-                _run(shop, order, command, source, listing)
+                seconds = _run(shop, order, command, source, listing)
             points.reach("task.ran")
             outputs = _outputs(shop, order, item, folder, listing)
-            return _ship(shop, order, item, task=task, mark=mark_of(digest), outputs=outputs)
+            count, sizes = _ship(shop, order, item, task=task, mark=mark_of(digest), outputs=outputs)
+            return Result(count, sizes, seconds)
     finally:
         os.close(listing)
 
 
 def _ship(
     shop: Workshop, order: Order, item: Item, *, task: bytes, mark: bytes, outputs: Iterator[Output]
-) -> int:
-    """Send every output to its owner and make them visible together; how many."""
+) -> tuple[int, Mapping[str, int]]:
+    """Send every output to its owner and make them visible together; how many, and bytes by owner."""
     group = Group(task, f"{order.outdir.path}{item.label}/", origin_of(order.recipe, mark))
     shipment = Shipment(shop.dock, group, order.cancel)
 
@@ -145,22 +153,26 @@ def _ship(
             shop.ledger.note(order.recipe, Done(item.label, mark, task, counts))
 
     try:
-        count = _send_all(shop, shipment, outputs)
+        made = _send_all(shop, shipment, outputs)
         shipment.commit(note)
     except BaseException:
         shipment.abort()
         raise
-    return count
+    return made
 
 
-def _send_all(shop: Workshop, shipment: Shipment, outputs: Iterator[Output]) -> int:
+def _send_all(
+    shop: Workshop, shipment: Shipment, outputs: Iterator[Output]
+) -> tuple[int, Mapping[str, int]]:
     waiting: dict[str, list[Output]] = {}
+    sizes: dict[str, int] = defaultdict(int)
     count = 0
     for output in outputs:
         count += 1
         owner = shop.roster.owner(output.key.name)
         parcel = waiting.setdefault(owner, [])
         parcel.append(output)
+        sizes[owner] += output.size
         if len(parcel) == PARCEL_MAX_FILES:
             shipment.send(owner, waiting.pop(owner))
     here = waiting.pop(shop.node, None)
@@ -168,7 +180,7 @@ def _send_all(shop: Workshop, shipment: Shipment, outputs: Iterator[Output]) -> 
         shipment.send(owner, parcel)
     if here:  # last: its checksums are made while the others travel
         shipment.send(shop.node, here)
-    return count
+    return count, sizes
 
 
 def _outputs(shop: Workshop, order: Order, item: Item, folder: str, listing: int) -> Iterator[Output]:
@@ -238,28 +250,34 @@ def _bad_output(shop: Workshop, item: Item, printed: str, why: str) -> CommandFa
     )
 
 
-def _run(shop: Workshop, order: Order, command: Command, stdin: int, stdout: int) -> None:
-    """Raises CommandFailed with all that a user needs to find the reason."""
-    with order.slot():
+def _run(shop: Workshop, order: Order, command: Command, stdin: int, stdout: int) -> float:
+    """The seconds that it ran. Raises CommandFailed with all that a user needs to find the reason."""
+    with order.slot(), shop.counters.during("commands-running"):
+        started_at = time.monotonic()
         outcome = order.bashes.run(
             command, stdin=stdin, stdout=stdout, cancel=order.cancel, timeout_s=order.timeout_s
         )
     if outcome.cancelled:
         raise Cancelled("the job was ended")
+    shop.counters.add("commands")
     if outcome.status or outcome.timed_out:
+        shop.counters.add("commands-failed")
         raise command_failed(shop.node, command.key, outcome, order.timeout_s)
+    return time.monotonic() - started_at
 
 
-def command_failed(node: str, key: str, outcome: Outcome, timeout_s: float) -> S4Error:
+def command_failed(node: str, key: str, outcome: Outcome, timeout_s: float) -> CommandFailed:
     """The error for a command that did not end with status 0."""
     how = f"ran over its {timeout_s:g} s" if outcome.timed_out else f"failed with status {outcome.status}"
     tail = tail_of(outcome.stderr)
-    return CommandFailed(
+    error = CommandFailed(
         f"the command {how} on {key} (node {node})" + (f":\n{tail}" if tail else "; it wrote no stderr"),
         key=key,
         node=node,
         status=outcome.status,
     )
+    error.stderr, error.stderr_cut = outcome.stderr, outcome.cut
+    return error
 
 
 @contextmanager
@@ -272,7 +290,7 @@ def _checked(store: Store, key: Key) -> Iterator[tuple[int, bytes]]:
         os.close(fd)
 
 
-_KINDS: Mapping[str, Callable[[Workshop, Order, Item, bytes], int]] = {
+_KINDS: Mapping[str, Callable[[Workshop, Order, Item, bytes], Result]] = {
     "map": _map,
     "map-to-n": _map_to_n,
     "map-from-n": _map_from_n,

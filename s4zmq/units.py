@@ -1,6 +1,8 @@
-"""Amounts as people read them: bytes in decimal units. Text only."""
+"""Amounts as people read them: bytes in decimal units. Text only, but for a mean."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 _UNITS = ("bytes", "KB", "MB", "GB", "TB", "PB")
 
@@ -36,3 +38,8 @@ def _power_of(count: int) -> int:
 
 def _in_unit(count: int, power: int) -> str:
     return f"{count / 1000**power:.1f}" if power and count else f"{count}"
+
+
+def times_mean(numbers: Sequence[int]) -> float:
+    """The largest as a multiple of the mean; 1.0 where all are 0."""
+    return max(numbers) * len(numbers) / sum(numbers) if sum(numbers) else 1.0

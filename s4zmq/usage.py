@@ -1,6 +1,6 @@
 """The words of `s4`: USAGE is their specification, and here they become arguments.
 
-What a command does with them stands in `keyverbs`, `jobverbs`, `clusterverbs` and `helpverbs`.
+What a command does with them stands in `keyverbs`, `jobverbs`, `viewverbs`, `clusterverbs` and `helpverbs`.
 Imports nothing at the start, because a loop of `s4 cp` pays for every import.
 """
 
@@ -13,16 +13,21 @@ USAGE = """\
 s4: immutable keys on a cluster, and shell commands where they lie.
 
 Usage:
-  s4 [-c PATH] [--key PATH] cp [-r] [--resume] [--dry-run] [--] SRC DST
-  s4 [-c PATH] [--key PATH] ls [-r] [--] [PREFIX]
-  s4 [-c PATH] [--key PATH] rm [-r] [--dry-run] [--] PREFIX
-  s4 [-c PATH] [--key PATH] verify [--] [PREFIX]
+  s4 [-c PATH] [--key PATH] cp [-r] [--resume] [--dry-run] [--json] [--quiet] [--no-progress] [--] SRC DST
+  s4 [-c PATH] [--key PATH] ls [-r] [--json] [--] [PREFIX]
+  s4 [-c PATH] [--key PATH] rm [-r] [--dry-run] [--json] [--quiet] [--no-progress] [--] PREFIX
+  s4 [-c PATH] [--key PATH] verify [--quiet] [--no-progress] [--] [PREFIX]
   s4 [-c PATH] [--key PATH] eval [--] KEY CMD
   s4 [-c PATH] [--key PATH] (map | map-to-n | map-from-n) [--retries N] [--timeout SECONDS]
                [--jobs N] [--keep-going] [--resume] [--dry-run] [--file PATH]...
-               [--] INDIR OUTDIR CMD
+               [--json] [--quiet] [--no-progress] [--] INDIR OUTDIR CMD
   s4 [-c PATH] [--key PATH] config
-  s4 [-c PATH] [--key PATH] health
+  s4 [-c PATH] [--key PATH] health [--json]
+  s4 [-c PATH] [--key PATH] status [--watch] [--json]
+  s4 [-c PATH] [--key PATH] jobs [--json]
+  s4 [-c PATH] [--key PATH] cancel JOB
+  s4 [-c PATH] [--key PATH] logs [--json] JOB [KEY]
+  s4 [-c PATH] [--key PATH] du [--per-node] [--json] [--] PREFIX
   s4 keygen [--key PATH]
   s4 up [--nodes N]
   s4 down [--purge]
@@ -47,6 +52,11 @@ Usage:
   map-from-n  Run CMD for each group of keys that share a name or numeric prefix.
   config      The addresses of the nodes, in order.
   health      Which nodes answer.
+  status      How each node is: processor, memory, disk, keys, what it works on.
+  jobs        Jobs that run, and those that have ended lately.
+  cancel      Stop a job on all nodes. JOB is the beginning of its id.
+  logs        What the failed commands of a job wrote to stderr; with KEY those on that input.
+  du          How many keys and bytes are below PREFIX.
   keygen      Make a cluster key: who has that file can give commands to the nodes.
   up, down    Start and stop nodes on this machine.
   demo        A throw-away cluster and a real pipeline.
@@ -63,11 +73,16 @@ Options:
   --resume           cp: skip what is there already with equal bytes. Maps: finish a run that failed
                      or was interrupted; what it has done is not run again.
   --dry-run          Only say what would be removed, would run where, or from and to S3 move where.
+  --json             For programs: a JSON object a line on stdout (SCHEMA.md says what it holds).
+  -q, --quiet        Only errors on stderr: no progress, no summary.
+  --no-progress      Do not show how far long work is.
   --retries N        Try a failed input again, so many times (else 0).
   --timeout SECONDS  End a command that runs longer, as failed (else never).
   --jobs N           Commands at once per node (else its cores).
   --keep-going       Run all inputs, and report all failures at the end.
   --file PATH        Put this local file into the folder of every command; may be repeated.
+  --watch            Show it again and again, until Ctrl-C.
+  --per-node         A line for each node too.
   --nodes N          How many nodes to start (else 3).
   --purge            Delete the data too.
   --num N            How many machines to start, a node each.
@@ -88,10 +103,11 @@ Options:
 Args = Mapping[str, Any]
 
 CLUSTER_COMMANDS = ("cluster", "config", "health", "keygen", "up", "down", "demo")
+VIEW_COMMANDS = ("jobs", "cancel", "logs", "status", "du")
 KEY_COMMANDS = ("cp", "ls", "rm", "verify", "eval")
 JOB_COMMANDS = ("map", "map-to-n", "map-from-n")
 HELP_COMMANDS = ("completion", "help")
-COMMANDS = (*CLUSTER_COMMANDS, *HELP_COMMANDS, *KEY_COMMANDS, *JOB_COMMANDS)
+COMMANDS = (*CLUSTER_COMMANDS, *HELP_COMMANDS, *VIEW_COMMANDS, *KEY_COMMANDS, *JOB_COMMANDS)
 """The one that is given first here is meant: `cluster` has words of others behind it."""
 
 
@@ -133,6 +149,15 @@ def client_of(args: Args) -> Any:
     from .client import Client
 
     return Client(config_of(args))
+
+
+def progress_of(args: Args, verb: str, **words: Any) -> Any:
+    """What shows how far the command is, as the words want it. `words` are those of `Progress`."""
+    from .progress import Progress
+
+    silent = args["--quiet"] or args["--no-progress"]
+    how = "" if silent else "json" if args.get("--json") else "shown"
+    return Progress(verb, how, **words)
 
 
 def config_of(args: Args) -> Any:

@@ -7,19 +7,22 @@ from collections.abc import Callable
 from typing import Any
 
 from . import wire
+from .amounts import Counts, Share, sum_of
 from .client import Client
 from .codec import Body
 from .errors import ChecksumMismatch, KeyNotFound, S4Error
 from .keys import SCHEME, parse_prefix
-from .progress import Counts, Progress, sum_of
+from .progress import Progress
+from .totals import Totals
 from .units import show_bytes, show_count
 
 
-def verify(client: Client, prefix: str | None) -> str:
-    """What was found good, in a line. Names each damaged key on stderr, and raises where there is
-    one, where a node does not answer, and where no key starts with `prefix`."""
+def verify(client: Client, prefix: str | None, progress: Progress) -> str:
+    """What was found good, in a line; `progress` ends before more is said. Names each damaged key on
+    stderr, and raises where there is one, where a node does not answer, and where no key starts with
+    `prefix`."""
     start = parse_prefix(prefix or SCHEME)
-    with Progress("verify", failed="damaged") as progress:
+    with progress:
         done = _ask_all(client, wire.Verify(start), progress)
     rows = sorted(row[2] for reply in done for row in reply.failures)
     for text in rows:
@@ -46,13 +49,19 @@ def _ask_all(client: Client, request: wire.Verify, progress: Progress) -> list[w
                 errors.append(reply)
                 return
             counts[node] = Counts(reply.keys, reply.bytes, reply.damaged)
-            progress.show(sum_of(counts.values()))
             if isinstance(reply, wire.VerifyDone):
                 done.append(reply)
 
         return on_reply
 
     client.holds_work()
+    totals = Totals(client, request.prefix)
+    progress.follow(
+        client.courier,
+        lambda: sum_of(counts.values()),
+        totals.all,
+        lambda: [Share(node, part, totals.of(node)) for node, part in counts.items()],
+    )
     for node in client.roster.nodes:
         client.courier.request(node, request, on_reply_from(node))
     client.courier.run_until(lambda: bool(errors) or len(done) == len(client.roster.nodes))

@@ -22,9 +22,16 @@ class Tail:
 
     def __init__(self) -> None:
         self._kept = bytearray()
+        self._taken = 0
+
+    @property
+    def cut(self) -> int:
+        """Bytes that came before the ones that are kept."""
+        return self._taken - len(self._kept)
 
     def take(self, data: bytes) -> None:
         """More of it."""
+        self._taken += len(data)
         self._kept.extend(data)
         del self._kept[:-STDERR_TAIL_BYTES]
 

@@ -1,9 +1,9 @@
 """The messages: what nodes, clients and peers say to each other. `PROTOCOL.md` is the same in prose.
 
-Here is the table of them; the types stand in `wirekeys`, `wirejobs` and `wires3`, and are known to
-everybody else by the names that they have here. No sockets and no behaviour; `codec` turns them into
-frames. NamedTuples, because thirty frozen dataclasses would cost every start of the command line 20 ms;
-and no `annotations` from `__future__`, because NamedTuple compiles annotations that are text, for 1 ms
+Here is the table of them; the types stand in `wirekeys`, `wirejobs`, `wires3` and `wireviews`, and are
+known to everybody else by the names that they have here. No sockets and no behaviour; `codec` turns them
+into frames. NamedTuples, because thirty frozen dataclasses would cost every start of the command line 20
+ms; and no `annotations` from `__future__`, because NamedTuple compiles annotations that are text, for 1 ms
 more.
 
 To add a message: a class in one of those, a line in OPS, a heading in PROTOCOL.md, a handler in `node`,
@@ -59,6 +59,7 @@ from .wirekeys import (
     Put,
     PutDone,
     Range,
+    Removing,
     Room,
     RoomReply,
     Stats,
@@ -75,8 +76,18 @@ from .wires3 import (
     StageIn,
     StageOut,
 )
+from .wireviews import (
+    JobList,
+    JobLogs,
+    JobLogsReply,
+    ListJobs,
+    Status,
+    StatusReply,
+    Usage,
+    UsageReply,
+)
 
-VERSION = 4
+VERSION = 5
 """Two sides with different versions refuse each other. Raise it when an old reader would be misled."""
 
 OPS: Mapping[type, str] = {
@@ -105,6 +116,7 @@ OPS: Mapping[type, str] = {
     Page: "page",
     Delete: "delete",
     DeleteBelow: "delete-below",
+    Removing: "removing",
     Deleted: "deleted",
     Verify: "verify",
     Verifying: "verifying",
@@ -133,9 +145,17 @@ OPS: Mapping[type, str] = {
     StageOut: "stage-out",
     Moving: "moving",
     Moved: "moved",
+    ListJobs: "list-jobs",
+    JobList: "job-list",
+    JobLogs: "job-logs",
+    JobLogsReply: "job-logs-reply",
+    Status: "status",
+    StatusReply: "status-reply",
+    Usage: "usage",
+    UsageReply: "usage-reply",
 }
 
 BY_OP: Mapping[str, type] = {op: cls for cls, op in OPS.items()}
 
-INTERIM = frozenset((Granted, Credit, Verifying, Output, Progress, Moving))
+INTERIM = frozenset((Granted, Credit, Removing, Verifying, Output, Progress, Moving))
 """Replies after which more follow for the same request; every other reply is the final one."""

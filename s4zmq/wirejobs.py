@@ -77,6 +77,9 @@ class Planned(NamedTuple):
     keys: int
     bytes: int
     commands: int
+    command_bytes: int
+    """Of the inputs of `commands`."""
+
     complete: int
     """How many need not, because an earlier run has done them; always 0 unless it resumes one."""
 
@@ -106,6 +109,12 @@ class JobDone(NamedTuple):
     failed: int
     bytes: int
     outputs: int
+    made: list[int]
+    """Bytes of the outputs of this node's commands on each node, in the order of the roster."""
+
+    slowest: list[tuple[str, float]]
+    """(key, seconds that its command ran), the slowest few first; in a merge the key of the output."""
+
     failures: list[FailureRow]
     """The first few; `failed` counts all."""
 

@@ -204,6 +204,12 @@ class DeleteBelow(NamedTuple):
     prefix: str
 
 
+class Removing(NamedTuple):
+    """Counts since the start of a DeleteBelow on this node."""
+
+    removed: int
+
+
 class Deleted(NamedTuple):
     """Answer to Delete and DeleteBelow."""
 

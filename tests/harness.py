@@ -26,12 +26,15 @@ LEFTOVERS_S = 12.0
 
 
 def without_progress(stderr: bytes) -> bytes:
-    """What a command line has said, but for how far it is: whatever takes more than some seconds tells
-    that, and on a busy machine anything may."""
+    """What a command line has said, but for how far it is, and the summary of a map: whatever takes more
+    than some seconds tells that, and on a busy machine anything may."""
     return _PROGRESS.sub(b"", stderr)
 
 
-_PROGRESS = re.compile(rb"^s4: [a-z-]+: [0-9]+ (of [0-9]+ )?keys?, .*\n", re.M)
+_PROGRESS = re.compile(
+    rb"^s4: [a-z-]+: ([0-9]+ (of [0-9]+ )?(key|group)s?, |slowest: |skew: ).*\n",
+    re.M,
+)
 
 
 def wait_until(is_so: Callable[[], object], what: str, timeout_s: float = 10.0) -> None:

@@ -16,13 +16,24 @@ import pytest
 from s4zmq.cli import main
 from s4zmq.helptexts import EXAMPLES, help_of
 from s4zmq.synopsis import Verb, verbs
-from s4zmq.usage import JOB_COMMANDS, KEY_COMMANDS, USAGE
+from s4zmq.usage import JOB_COMMANDS, KEY_COMMANDS, USAGE, VIEW_COMMANDS
 
 from .harness import BIN
 from .s3.servers import start_moto, variables
 
 NEEDS = {"map-from-n": "map-to-n"}
 """Commands whose examples go on with what those of another have made."""
+
+FAILS = "! s4 map --keep-going s4://months/ s4://failed/ 'echo no >&2; exit 1' 2> /dev/null"
+BEFORE = {
+    "jobs": FAILS,
+    "logs": f"{FAILS} && s4 jobs",
+    "cancel": (
+        "s4 map s4://months/ s4://slow/ 'sleep 1000' &> /dev/null &"
+        " until s4 jobs | grep running; do sleep 0.1; done"
+    ),
+}
+"""What goes before the examples of a command, so that there is something to see."""
 
 ALONE = ("up", "down", "keygen", "completion")
 """Commands that need no cluster, or make their own."""
@@ -89,10 +100,11 @@ def home(tmp_path_factory: pytest.TempPathFactory, s3: dict[str, str]) -> Iterat
 def test_the_examples_of_a_command_do_what_they_say(name: str, home: Home, tmp_path: Path) -> None:
     if name in ALONE:
         home = Home(tmp_path / "me", {})
-    elif name in (*KEY_COMMANDS, *JOB_COMMANDS):
+    elif name in (*KEY_COMMANDS, *JOB_COMMANDS, *VIEW_COMMANDS):
         for bucket in home.types("(s4 ls || true) | awk '{print $2}'").split():
             home.types(f"s4 rm -r s4://{bucket}")
         home.types(":" if name == "cp" else "s4 cp -r months s4://months/")
+    home.types(BEFORE.get(name, ":"))
     try:
         for _, command in (*EXAMPLES.get(NEEDS.get(name, ""), ()), *EXAMPLES[name]):
             home.types(command)
@@ -123,7 +135,7 @@ def test_every_example_fits_the_usage() -> None:
         words = tuple(name.split())
         assert words in stated, f"USAGE has no {name}"
         commands = [command for _, command in examples]
-        assert len(commands) >= (1 if name == "demo" else 3), name
+        assert len(commands) >= (1 if name in ("demo", "cancel") else 3), name
         own = [command for command in commands if re.search(rf"\bs4 ([^'|]* )?{name}\b", command)]
         assert own, name
 

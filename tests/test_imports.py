@@ -28,10 +28,14 @@ LINE = re.compile(r"^import time: +\d+ \| +\d+ \| +(\S+)$", re.M)
 
 ALL = words(
     "checksum cli client clusterkey codec config courier errors interrupts keys limits lines placement"
-    " sockets usage wire wirejobs wirekeys wires3"
+    " sockets usage wire wirejobs wirekeys wires3 wireviews"
 )
 HEALTH = ALL | {"clusterverbs"}
-COPY = ALL | {"keyverbs"} | words("copying gets localfiles memory pipes printing puts streams transfer")
+COPY = (
+    ALL
+    | {"keyverbs"}
+    | words("amounts progress copying gets localfiles memory pipes printing puts streams transfer")
+)
 ROOMS = {"health": HEALTH, "ls": ALL | {"keyverbs", "printing"}, "put": COPY, "get": COPY}
 
 LIBRARIES = {

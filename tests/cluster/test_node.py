@@ -360,4 +360,14 @@ def test_every_node_holds_only_plain_keys(cluster: Cluster, tmp_path: Path) -> N
         found = [path for path in (node.data / "keys").rglob("*") if path.is_file()]
         assert len(found) == 2
         names = sorted(path.name for path in node.data.iterdir())
-        assert names == ["indoubt", "keys", "lock", "nameless", "roster", "runs", "tmp", "uploads"]
+        assert names == [
+            "history",
+            "indoubt",
+            "keys",
+            "lock",
+            "nameless",
+            "roster",
+            "runs",
+            "tmp",
+            "uploads",
+        ]

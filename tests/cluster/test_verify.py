@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-import pty
+import re
 import signal
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ import pytest
 from s4zmq.store import XATTR, Stamp
 
 from ..harness import BIN, Cluster, wait_until, without_progress
+from ..terminal import Pane
 from .kit import put_keys, put_tree, some_bytes
 
 KEYS = {
@@ -104,14 +104,14 @@ def test_it_ends_with_its_client(cluster: Cluster, endless: str, signum: int) ->
 
 
 def test_on_a_terminal_it_says_how_far_it_is_and_cleans_up(cluster: Cluster, endless: str) -> None:
-    screen, terminal = pty.openpty()
-    process = subprocess.Popen([BIN / "s4", "verify", endless], env=cluster.environment, stderr=terminal)
-    os.close(terminal)
-    text = b""
-    while b"verify: 0 keys, " not in text:
-        text += os.read(screen, 1000)
-    process.send_signal(signal.SIGINT)
-    while not text.endswith(b"\r\x1b[Ks4: interrupted\r\n"):
-        text += os.read(screen, 1000)
-    assert process.wait(timeout=10) == 130
-    os.close(screen)
+    """How much there is the nodes tell while they read."""
+    with Pane([str(BIN / "s4"), "verify", endless], cluster.environment) as screen:
+        screen.read_until(
+            lambda: re.search(r"^verify .*% +0/1 key +[1-9].* left$", screen.text, re.M), "a bar"
+        )
+        screen.type(b"\x03")
+        assert screen.finish() == 130
+        *_, counts, end = screen.lines
+        assert re.match(r"(\^C)?s4: verify: 0 of 1 key, [1-9]", counts)
+        assert end == "s4: interrupted"
+        assert screen.is_cursor_shown

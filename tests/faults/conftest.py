@@ -76,3 +76,19 @@ def crowded(tmp_path: Path, small_disk: Callable[..., SmallDisk]) -> Iterator[Cl
         cluster.assert_no_leftovers()
     finally:
         cluster.stop()
+
+
+@pytest.fixture
+def frozen(tmp_path: Path) -> Iterator[tuple[Cluster, disks.LoopDisk]]:
+    """Three nodes, of which the first has a disk that can be frozen."""
+    if disks.no_loop():
+        pytest.skip(disks.no_loop())
+    cluster = Cluster(tmp_path)
+    disk = disks.LoopDisk(cluster.nodes[0].data, tmp_path / "image", size_mib=200)
+    try:
+        cluster.start()
+        yield cluster, disk
+    finally:
+        disk.thaw()
+        cluster.stop()
+        disk.unmount()

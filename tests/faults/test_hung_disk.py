@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,22 +14,6 @@ from .verbs import LARGE, Requests
 
 HANGS_S = 11.0
 """Longer than a node may be silent, and than the promise for one that is down."""
-
-
-@pytest.fixture
-def frozen(tmp_path: Path) -> Iterator[tuple[Cluster, LoopDisk]]:
-    """Three nodes, of which the first has a disk that can be frozen."""
-    if no_loop():
-        pytest.skip(no_loop())
-    cluster = Cluster(tmp_path)
-    disk = LoopDisk(cluster.nodes[0].data, tmp_path / "image", size_mib=200)
-    try:
-        cluster.start()
-        yield cluster, disk
-    finally:
-        disk.thaw()
-        cluster.stop()
-        disk.unmount()
 
 
 def test_hung_disk_of_owner_during_puts_and_jobs_is_waited_for(

@@ -12,7 +12,9 @@ from typing import Any, cast
 from s4zmq import sockets
 from s4zmq.caller import Caller, Letter
 from s4zmq.checksum import digest_of
+from s4zmq.counters import Counters
 from s4zmq.fates import Fates, Resolver
+from s4zmq.history import History
 from s4zmq.inbox import Inbox
 from s4zmq.indoubt import InDoubt
 from s4zmq.keys import Key
@@ -115,7 +117,7 @@ def run_alone(
     with shell.start(command, stdin=stdin, stdout=stdout) as process:
         ended = process.watch({process.stderr: tail.take}, cancel, timeout_s)
         status = process.finish()
-    return Outcome(status, bytes(tail), ended == "timeout", ended == "cancel")
+    return Outcome(status, bytes(tail), ended == "timeout", ended == "cancel", tail.cut)
 
 
 class Letters(list[Letter]):
@@ -144,8 +146,15 @@ class Rooms:
         roster = Roster(nodes)
         self.ledger, self.in_doubt = Ledger(store.root, roster), InDoubt(store.root)
         self.outputs = Outputs(store)
+        self.history, self.counters = History(store.root), Counters()
         self.keys = KeyServer(
-            store, roster, self.inbox, self.sessions, ledger=self.ledger, file_folder=file_folder
+            store,
+            roster,
+            self.inbox,
+            self.sessions,
+            ledger=self.ledger,
+            counters=self.counters,
+            file_folder=file_folder,
         )
         self.staging = Staging(
             store,
@@ -162,7 +171,17 @@ class Rooms:
         self.registry = Registry(store.root)
         self.shell = Shell(self.registry, str(store.root / "s4.conf"), "")
         dock = Dock(self.shuffle, self.staging, self.fates)
-        self.shop = Workshop(NODE, roster, store, self.shell, dock, self.outputs, self.ledger)
+        self.shop = Workshop(
+            NODE,
+            roster,
+            store,
+            self.shell,
+            dock,
+            self.outputs,
+            self.ledger,
+            self.history,
+            self.counters,
+        )
 
     @staticmethod
     def later(do: Callable[..., object], *args: object) -> None:
@@ -173,6 +192,7 @@ class Rooms:
         self.context.close()
         self.shuffle._inbox.close()
         self.in_doubt.close()
+        self.history.close()
 
 
 _CAPABILITIES_VERSION = 0x20080522

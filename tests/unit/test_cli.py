@@ -13,7 +13,7 @@ import pytest
 from docopt import docopt
 
 from s4zmq.cli import main
-from s4zmq.runs import Job
+from s4zmq.runs import Job, Summary
 from s4zmq.usage import COMMANDS, USAGE, plain_args
 
 
@@ -193,6 +193,9 @@ def test_importing_the_command_line_imports_nothing_slow() -> None:
     assert not slow & set(done.stdout.split())
 
 
+DONE = Summary(1, 2, 1, 3, 0, 0, 0, 0.1, [], [])
+
+
 @pytest.mark.parametrize("kind", ["map", "map-to-n", "map-from-n"])
 @pytest.mark.parametrize("resume", [False, True])
 @pytest.mark.parametrize("dry_run", [False, True])
@@ -200,7 +203,12 @@ def test_what_is_asked_of_a_map_reaches_its_plan(
     conf: str, monkeypatch: pytest.MonkeyPatch, kind: str, resume: bool, dry_run: bool
 ) -> None:
     asked: list[tuple[str, Job]] = []
-    monkeypatch.setattr("s4zmq.runs.run_job", lambda _, job: asked.append(("run", job)))
+
+    def run_job(_: object, job: Job, *__: object, **___: object) -> Summary:
+        asked.append(("run", job))
+        return DONE
+
+    monkeypatch.setattr("s4zmq.runs.run_job", run_job)
     monkeypatch.setattr("s4zmq.runs.rehearse", lambda _, job: asked.append(("rehearse", job)))
     monkeypatch.setattr("s4zmq.printing.print_rehearsal", lambda *_: None)
     flags = [*(["--resume"] if resume else []), *(["--dry-run"] if dry_run else [])]

@@ -274,10 +274,10 @@ def test_the_id_of_a_refused_message_is_found_where_there_is_one(frames: list[by
 @pytest.mark.parametrize(
     ("chunk", "pinned"),
     [
-        (Chunk(TRANSFER, 0, False), b"s4z\x04\x00\x00\x00\x00" + TRANSFER + bytes(8)),
+        (Chunk(TRANSFER, 0, False), b"s4z\x05\x00\x00\x00\x00" + TRANSFER + bytes(8)),
         (
             Chunk(TRANSFER, 0x0102030405060708, True),
-            b"s4z\x04\x01\x00\x00\x00" + TRANSFER + b"\x01\x02\x03\x04\x05\x06\x07\x08",
+            b"s4z\x05\x01\x00\x00\x00" + TRANSFER + b"\x01\x02\x03\x04\x05\x06\x07\x08",
         ),
     ],
 )

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from s4zmq.amounts import Counts
 from s4zmq.copying import _survey, key_for
 from s4zmq.errors import KeyInvalid, LocalFileError
 from s4zmq.keys import Folder, Key
@@ -79,7 +80,8 @@ def test_what_goes_to_each_node_is_summed(tmp_path: Path) -> None:
     for name, size in (("a1", 5), ("sub/a2", 7), ("b", 0), ("sub/c", 1)):
         (tmp_path / name).write_bytes(b"x" * size)
     (tmp_path / "a3").symlink_to("a1")
-    assert _survey(str(tmp_path), Folder.parse("s4://x/"), owner) == {"a": 17, "b": 0, "c": 1}
+    counted = {"a": Counts(3, 17), "b": Counts(1, 0), "c": Counts(1, 1)}
+    assert _survey(str(tmp_path), Folder.parse("s4://x/"), owner) == counted
 
 
 def test_a_file_that_vanishes_while_it_is_looked_at_is_an_error(tmp_path: Path) -> None:

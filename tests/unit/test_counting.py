@@ -13,7 +13,7 @@ TO_RUN, COMPLETE, STALE = Verdict(), Verdict(is_complete=True), Verdict(is_stale
 
 
 def add(tally: Tally, label: str, verdict: Verdict) -> bool:
-    return tally.add(f"walked {label}", Candidate(label, b""), verdict)
+    return tally.add(f"walked {label}", Candidate(label, b""), verdict, 10)
 
 
 @pytest.mark.usefixtures("no_descriptor_left")
@@ -24,7 +24,7 @@ def test_items_are_counted_by_their_verdicts(store: Store) -> None:
     tally.keys, tally.bytes = 7, 70
     count = tally.count()
     assert to_run == ["a", "c", "e"]
-    assert count[:5] == (7, 70, 3, 2, ["s4://out/e"])
+    assert count[:6] == (7, 70, 3, 30, 2, ["s4://out/e"])
     assert list(count.skips or ()) == ["walked b", "walked d"]
     assert list(count.stale or ()) == ["c"]
     assert unfinished(store) == []
@@ -56,5 +56,5 @@ def test_a_count_that_failed_gives_its_files_back(store: Store) -> None:
 
 
 def test_a_count_of_nothing_is_all_zero() -> None:
-    assert Count()[:5] == (0, 0, 0, 0, ())
+    assert Count()[:6] == (0, 0, 0, 0, 0, ())
     Count().close()

@@ -94,7 +94,7 @@ def test_a_request_carries_roster_and_session_and_gets_its_reply(bench: Bench) -
 def test_interim_replies_come_before_the_final_one_and_nothing_after_it(bench: Bench) -> None:
     id = bench.request(wire.Run(b"J" * 16))
     bench.listen(wire.Run)
-    early, done, late = wire.Progress(1, 0, 0), wire.JobDone(1, 0, 0, 1, []), wire.Progress(2, 0, 0)
+    early, done, late = wire.Progress(1, 0, 0), wire.JobDone(1, 0, 0, 1, [], [], []), wire.Progress(2, 0, 0)
     for message in (early, done, late, wire.Ok()):
         bench.answer(id, message)
     second = bench.request(wire.Stats())
@@ -261,7 +261,7 @@ def test_a_lost_ping_goes_out_again_and_a_later_pong_will_do(
         pings = [bench.listen(wire.Ping) for _ in range(10)]  # but the last, as if lost
         bench.answer(pings[-1].id, wire.Pong(b"boot....", []))
     assert bench.replies == []
-    bench.answer(id, wire.JobDone(0, 0, 0, 0, []))
+    bench.answer(id, wire.JobDone(0, 0, 0, 0, [], [], []))
     bench.wait_for_replies(1)
 
 
@@ -292,7 +292,7 @@ def test_a_node_that_answers_pings_may_take_as_long_as_it_likes(
     for _ in range(10):
         bench.answer(bench.listen(wire.Ping).id, wire.Pong(b"boot....", []))
     assert bench.replies == []
-    bench.answer(id, wire.JobDone(0, 0, 0, 0, []))
+    bench.answer(id, wire.JobDone(0, 0, 0, 0, [], [], []))
     bench.wait_for_replies(1)
 
 

@@ -15,6 +15,7 @@ from s4zmq.checksum import digest_of
 from s4zmq.errors import (
     Cancelled,
     ConnectionLost,
+    JobCancelled,
     KeyInvalid,
     NodeBusy,
     ProtocolError,
@@ -93,8 +94,10 @@ def codes(done: wire.JobDone) -> list[str]:
 
 
 def test_a_map_makes_one_key_of_each(bench: Bench) -> None:
-    assert bench.plan(command='cat; echo "$filename $S4_KEY"') == wire.Planned(3, 3, 3, 0, [])
-    assert bench.run() == wire.JobDone(3, 0, 3, 3, [])
+    assert bench.plan(command='cat; echo "$filename $S4_KEY"') == wire.Planned(3, 3, 3, 3, 0, [])
+    done = bench.run()
+    assert done[:5] == (3, 0, 3, 3, [sum(map(len, bench.visible().values()))])
+    assert {key for key, _ in done.slowest} == {"s4://in/a", "s4://in/d/b", "s4://in/d/e/c"}
     assert bench.visible() == {
         "a": "aaa s4://in/a\n",
         "d/b": "bb s4://in/d/b\n",
@@ -113,8 +116,10 @@ def test_a_merge_makes_one_key_of_each_group(bench: Bench) -> None:
     planned = bench.plan(
         kind="map-from-n", inputs="s4://parts/", command="xargs cat; echo $filename $S4_KEY"
     )
-    assert planned == wire.Planned(4, 24, 2, 0, [])
-    assert bench.run() == wire.JobDone(2, 0, 24, 2, [])
+    assert planned == wire.Planned(4, 24, 2, 24, 0, [])
+    done = bench.run()
+    assert done[:5] == (2, 0, 24, 2, [sum(map(len, bench.visible().values()))])
+    assert {key for key, _ in done.slowest} == {"s4://out/1_m", "s4://out/2"}
     assert bench.visible() == {
         "1_m": "x/1_m\ny/1_m\n1_m s4://out/1_m\n",
         "2": "x/2_m\ny/2_n\n2 s4://out/2\n",
@@ -284,7 +289,7 @@ def test_a_job_that_was_only_planned_ends_with_its_session(bench: Bench) -> None
 
 
 def test_a_dry_run_keeps_nothing(bench: Bench) -> None:
-    assert bench.plan(files=["tool.sh"], dry_run=True) == wire.Planned(3, 3, 3, 0, [])
+    assert bench.plan(files=["tool.sh"], dry_run=True) == wire.Planned(3, 3, 3, 3, 0, [])
     bench.assert_nothing_is_left()
     with pytest.raises(ConnectionLost):
         bench.run()
@@ -316,7 +321,7 @@ def test_the_same_run_begins_when_the_one_before_has_ended(bench: Bench) -> None
     assert not again
     bench.sessions.close(SESSION)
     wait_until(lambda: again, "the second one to be planned")
-    assert again[0].message == wire.Planned(3, 3, 3, 0, [])
+    assert again[0].message == wire.Planned(3, 3, 3, 3, 0, [])
     bench.final()
     bench.sessions.close(b"another.")
 
@@ -331,8 +336,8 @@ def test_a_resumed_run_skips_what_is_complete_and_clears_what_is_stale(
     put(bench.store, "s4://in/a", b"new")
     (tmp_path / "log").unlink()
     bench.letters.clear()
-    assert bench.plan(command=command, resume=True) == wire.Planned(3, 4, 2, 1, [])
-    assert bench.run() == wire.JobDone(2, 0, 4, 2, [])
+    assert bench.plan(command=command, resume=True) == wire.Planned(3, 4, 2, 4, 1, [])
+    assert bench.run()[:5] == (2, 0, 4, 2, [4])
     assert bench.visible() == {"a": "new", "d/b": "b", "d/e/c": ""}
     assert sorted((tmp_path / "log").read_text().split()) == ["a", "b"]
 
@@ -431,3 +436,71 @@ def test_a_slot_is_given_back_by_a_command_that_fails() -> None:
 def test_only_what_a_retry_may_mend_is_retried() -> None:
     assert not room._may_retry(RequestError("wrong"))
     assert room._may_retry(NodeBusy("later"))
+
+
+# -- cancelled, and told of
+
+
+OTHER_SESSION = b"another."
+
+
+def cancel(bench: Bench, session: bytes) -> None:
+    letters = Letters()
+    bench.jobs.on_cancel(wire.CancelJob(JOB), b"", letters.caller(session=session))
+    assert [letter.message for letter in letters] == [wire.Ok()]
+
+
+@pytest.mark.parametrize(
+    ("session", "code", "state"),
+    [(SESSION, "E_CANCELLED", "stopped"), (OTHER_SESSION, "E_JOB_CANCELLED", "cancelled")],
+)
+def test_who_cancels_a_running_job_decides_what_its_client_hears(
+    bench: Bench, session: bytes, code: str, state: str
+) -> None:
+    bench.plan(command="sleep 1000")
+    bench.jobs.on_run(wire.Run(JOB), b"", bench.letters.caller())
+    wait_until(lambda: bench.rooms.counters["commands-running"], "a command to run")
+    (record,) = bench.jobs.records()
+    assert (record.job, record.state, record.commands, record.done) == (JOB, "running", 3, 0)
+    cancel(bench, session)
+    assert bench.final().code == code
+    assert [record.state for record in bench.jobs.records()] == [state]
+    assert bench.rooms.counters["commands-running"] == 0
+
+
+def test_a_job_that_is_cancelled_before_it_runs_tells_its_client_why(bench: Bench) -> None:
+    bench.plan()
+    assert [record.state for record in bench.jobs.records()] == ["running"]
+    cancel(bench, OTHER_SESSION)
+    with pytest.raises(JobCancelled):
+        bench.jobs.on_run(wire.Run(JOB), b"", Letters().caller())
+    with pytest.raises(JobCancelled):
+        bench.jobs.file_folder(JOB, "x")
+    assert [record.state for record in bench.jobs.records()] == ["cancelled"]
+
+
+def test_a_job_that_its_client_gave_up_before_it_ran_was_none(bench: Bench) -> None:
+    bench.plan()
+    cancel(bench, SESSION)
+    assert bench.jobs.records() == []
+
+
+def test_what_failed_before_it_was_cancelled_does_not_hide_that(bench: Bench) -> None:
+    bench.plan(command="[ $filename != a ] || exit 1; sleep 1000", keep_going=True)
+    bench.jobs.on_run(wire.Run(JOB), b"", bench.letters.caller())
+    wait_until(lambda: bench.jobs.records()[0].failed, "a command to fail")
+    cancel(bench, OTHER_SESSION)
+    assert bench.final().code == "E_JOB_CANCELLED"
+    entries, _ = bench.rooms.history.logs.read(JOB, "")
+    assert [entry.key for entry in entries] == ["s4://in/a"]
+
+
+def test_a_failure_that_is_not_a_command_s_is_logged_too(bench: Bench) -> None:
+    flip_first_byte(Path(bench.store.path_of(Key("in/a"))))
+    bench.map("cat", keep_going=True)
+    ((entry,), omitted) = bench.rooms.history.logs.read(JOB, "")
+    assert (entry.key, entry.status, entry.stderr, omitted) == ("s4://in/a", 0, b"", 0)
+    assert "is damaged" in entry.text
+    assert [(record.state, record.done, record.failed) for record in bench.jobs.records()] == [
+        ("failed", 2, 1)
+    ]

@@ -348,6 +348,16 @@ def test_everything_that_starts_with_a_prefix_is_removed_across_buckets(bench: B
     assert bench.ask(bench.server.on_delete_below, wire.DeleteBelow("other/st")).removed == 1
 
 
+def test_a_long_removal_tells_how_far_it_is(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("s4zmq.keyserver.TICK_S", 0)
+    for number in range(3):
+        put(bench.store, f"s4://b/{number}")
+    letters = Letters()
+    bench.server.on_delete_below(wire.DeleteBelow("b"), b"", letters.caller())
+    told = [letter.message for letter in letters]
+    assert told == [wire.Removing(1), wire.Removing(2), wire.Removing(3), wire.Deleted(3, [])]
+
+
 def test_an_empty_prefix_removes_nothing(bench: Bench) -> None:
     put(bench.store, "s4://b/k")
     with pytest.raises(KeyInvalid, match="every key of the cluster"):

@@ -79,8 +79,8 @@ def test_every_byte_is_written_and_a_reader_that_left_is_an_error() -> None:
 
 PLAN = wire.Plan(b"J" * 16, "map", "s4://in/*", "s4://out/", "cat", [], 0, 0, 0, False, False, True)
 PLANNED = {
-    "10.0.0.1:80": wire.Planned(3, 3_000_000, 2, 1, []),
-    "10.0.0.2:80": wire.Planned(1, 1_000_000, 1, 0, []),
+    "10.0.0.1:80": wire.Planned(3, 3_000_000, 2, 2_000_000, 1, []),
+    "10.0.0.2:80": wire.Planned(1, 1_000_000, 1, 1_000_000, 0, []),
 }
 
 
@@ -107,6 +107,6 @@ def test_a_dry_run_of_a_map_to_n_promises_no_outputs(capsys: pytest.CaptureFixtu
 
 def test_a_dry_run_of_empty_inputs_is_not_skewed(capsys: pytest.CaptureFixture[str]) -> None:
     print_rehearsal(
-        PLAN, {"10.0.0.1:80": wire.Planned(2, 0, 0, 2, []), "b:1": wire.Planned(0, 0, 0, 0, [])}
+        PLAN, {"10.0.0.1:80": wire.Planned(2, 0, 0, 0, 2, []), "b:1": wire.Planned(0, 0, 0, 0, 0, [])}
     )
     assert "has 1.00 times the mean, of the outputs 2.00 times" in capsys.readouterr().out

@@ -1,13 +1,17 @@
-"""The line that says how far long work is."""
+"""When it is shown how far long work is, and in which words."""
 
 from __future__ import annotations
 
 import io
+import json
 import os
+from collections.abc import Callable, Sequence
 
 import pytest
 
-from s4zmq.progress import Counts, Progress, sum_of
+from s4zmq.amounts import Account, Counts, Share, State, sum_of
+from s4zmq.progress import Progress
+from s4zmq.progressviews import left_s_of, line_of, share_of, show_s
 
 
 class Terminal(io.StringIO):
@@ -21,84 +25,153 @@ class Terminal(io.StringIO):
         return self._is_terminal
 
 
-class Clock:
-    """Seconds that pass when told to."""
+class Work:
+    """Something whose counts and seconds are what they are told to be."""
 
     def __init__(self) -> None:
         self.now = 100.0
+        self.counts = Counts()
+        self.on_step: Callable[[], object] | None = None
 
-    def __call__(self) -> float:
+    def clock(self) -> float:
         return self.now
 
+    def step(self, at_s: float, counts: Counts) -> None:
+        self.now, self.counts = 100 + at_s, counts
+        if self.on_step:
+            self.on_step()
 
-def shown(terminal: bool, *news: tuple[float, Counts], total: Counts | None = None) -> str:
-    """What stands on stderr after each of the counts came at its second."""
-    stream, clock = Terminal(terminal), Clock()
-    with Progress("verify", total, stream=stream, clock=clock) as progress:
+
+def shown(
+    *news: tuple[float, Counts], total: Counts | None = None, how: str = "shown", has_summary: bool = False
+) -> str:
+    """What stands on a stderr that is no terminal after each of the counts came at its second."""
+    stream, work = Terminal(False), Work()
+    with Progress("verify", how, stream=stream, clock=work.clock, has_summary=has_summary) as progress:
+        progress.follow(work, lambda: work.counts, lambda: total)
         for at_s, counts in news:
-            clock.now = 100 + at_s
-            progress.show(counts)
+            work.step(at_s, counts)
+    assert work.on_step is None, "who goes on with other work is not shown any more"
     return stream.getvalue()
 
 
-CLEAR = "\r\x1b[K"
+def state(
+    counts: Counts,
+    total: Counts | None = None,
+    spent_s: float = 10,
+    rate: float = 0,
+    shares: Sequence[Share] = (),
+) -> State:
+    return State("cp", counts, total, spent_s, rate, shares, "key", "failed")
 
 
-def test_on_a_terminal_a_line_is_rewritten_and_taken_away_at_the_end() -> None:
-    text = shown(True, (1, Counts(2, 1000)), (2.5, Counts(5, 16_800_000, 1)))
-    lines = ["verify: 2 keys, 1.0 KB, 0:01", "verify: 5 keys, 16.8 MB, 1 failed, 0:02"]
-    assert text == CLEAR + CLEAR.join(lines) + CLEAR
+def test_there_is_a_line_every_few_seconds_and_one_at_the_end() -> None:
+    news = [(second, Counts(second, 1000 * second)) for second in range(1, 13)]
+    assert shown(*news) == (
+        "s4: verify: 5 keys, 5.0 KB, 1.0 KB/s, 0:05\n"
+        "s4: verify: 10 keys, 10.0 KB, 1.0 KB/s, 0:10\n"
+        "s4: verify: 12 keys, 12.0 KB, 1.0 KB/s, 0:12\n"
+    )
 
 
-def test_elsewhere_there_is_a_line_every_few_seconds() -> None:
-    news = [(second, Counts(second, 0)) for second in range(1, 13)]
-    assert shown(False, *news) == "s4: verify: 5 keys, 0 bytes, 0:05\ns4: verify: 10 keys, 0 bytes, 0:10\n"
+def test_short_work_shows_nothing() -> None:
+    assert shown((0.05, Counts(5, 5)), (4.9, Counts(9, 9))) == ""
 
 
-@pytest.mark.parametrize("terminal", [True, False])
-def test_short_work_shows_nothing(terminal: bool) -> None:
-    assert shown(terminal, (0.05, Counts(5, 5)), (0.1, Counts(9, 9))) == ""
+def test_nothing_is_shown_where_nobody_wants_it() -> None:
+    assert shown((60, Counts(5, 5)), how="") == ""
 
 
-def test_where_all_is_known_the_line_says_how_much_and_how_long() -> None:
-    text = shown(True, (30, Counts(1, 500_000)), total=Counts(4, 2_000_000))
-    assert text.strip(CLEAR) == "verify: 1 of 4 keys, 500.0 KB of 2.0 MB, 1:30 left"
-    text = shown(True, (4000, Counts(0, 0)), total=Counts(4, 0))
-    assert text.strip(CLEAR) == "verify: 0 of 4 keys, 0 bytes of 0 bytes, 1:06:40"
+def test_what_is_summed_up_elsewhere_has_no_last_line_unless_it_fails() -> None:
+    assert shown((6, Counts(5, 5)), has_summary=True).count("\n") == 1
+    stream, work = Terminal(False), Work()
+    progress = Progress("map", "shown", stream=stream, clock=work.clock, has_summary=True)
+    progress.follow(work, lambda: work.counts, lambda: Counts(8, 8))
+    work.step(6, Counts(3, 3))
+    progress.__exit__(KeyboardInterrupt, None, None)
+    assert stream.getvalue().splitlines()[-1] == "s4: map: 3 of 8 keys, 3 bytes of 8 bytes, 0:06"
 
 
-def test_the_line_is_never_wider_than_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "get_terminal_size", lambda *_: os.terminal_size((12, 5)))
-    stream, clock = Terminal(True), Clock()
-    monkeypatch.setattr(stream, "fileno", lambda: 2)
-    progress = Progress("verify", stream=stream, clock=clock)
-    clock.now += 1
-    progress.show(Counts(5, 5))
-    assert stream.getvalue() == f"{CLEAR}verify: 5 k"
+def test_records_come_each_second_and_the_last_is_true(capsys: pytest.CaptureFixture[str]) -> None:
+    assert shown(*((n / 2, Counts(n, 0)) for n in range(6)), total=Counts(9, 0), how="json") == ""
+    records = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [(record["keys"], record["all_keys"], record["seconds"]) for record in records] == [
+        (2, 9, 1.0),
+        (4, 9, 2.0),
+        (5, 9, 2.5),
+    ]
 
 
-def test_it_is_cleared_for_others_and_comes_back() -> None:
-    stream, clock = Terminal(True), Clock()
-    progress = Progress("verify", stream=stream, clock=clock)
-    for _ in range(2):
-        clock.now += 1
-        progress.show(Counts(1, 1))
-        progress.clear()
-        progress.clear()
-    assert stream.getvalue().count(CLEAR) == 4
-    assert stream.getvalue().endswith("0:02" + CLEAR)
-
-
-def test_a_terminal_that_went_away_ends_nothing() -> None:
-    clock = Clock()
+def test_a_stream_that_went_away_ends_nothing() -> None:
+    work = Work()
     with open("/dev/full", "w", encoding="utf-8") as full:
-        progress = Progress("verify", stream=full, clock=clock)
-        clock.now += 10
-        progress.show(Counts(1, 1))
+        with Progress("verify", "shown", stream=full, clock=work.clock) as progress:
+            progress.follow(work, lambda: work.counts)
+            work.step(10, Counts(1, 1))
         os.dup2(null := os.open(os.devnull, os.O_WRONLY), full.fileno())  # what is buffered goes here
         os.close(null)
 
 
+def test_the_rate_is_that_of_the_last_seconds() -> None:
+    news = [(second, Counts(1, 0 if second < 60 else 1000 * (second - 60))) for second in range(5, 101, 5)]
+    assert "1.0 KB/s" in shown(*news).splitlines()[-2]
+
+
+# -- words
+
+
+@pytest.mark.parametrize(
+    ("counts", "total", "is_over", "line"),
+    [
+        (Counts(2, 1000), None, False, "cp: 2 keys, 1.0 KB, 0:10"),
+        (Counts(1, 5), Counts(4, 20), False, "cp: 1 of 4 keys, 5 bytes of 20 bytes, 0:30 left"),
+        (Counts(4, 20), Counts(4, 20), True, "cp: 4 keys, 20 bytes, 2 bytes/s, 0:10"),
+        (Counts(4, 20, 0, 3), Counts(4, 20), False, "cp: 4 keys, 20 bytes, 3 were there, 0:10"),
+        (Counts(1, 0, 1), Counts(4, 0), False, "cp: 1 of 4 keys, 1 failed, 0:10 left"),
+        (Counts(), None, False, "cp: 0 keys, 0:10"),
+    ],
+)
+def test_a_line_says_how_much_and_how_long(
+    counts: Counts, total: Counts | None, is_over: bool, line: str
+) -> None:
+    assert line_of(state(counts, total), is_over=is_over) == line
+
+
+def test_times_are_read_as_on_a_clock() -> None:
+    assert [show_s(seconds) for seconds in (0.9, 59, 61, 4000)] == ["0:00", "0:59", "1:01", "1:06:40"]
+
+
+@pytest.mark.parametrize(
+    ("counts", "total", "share"),
+    [
+        (Counts(), Counts(4, 4), 0),
+        (Counts(4, 4), Counts(4, 4), 1),
+        (Counts(0, 1 << 29), Counts(1, (1 << 30) - (1 << 18)), 0.5),
+        (Counts(1, 1 << 18), Counts(2, 3 << 18), 0.4),
+        (Counts(2, 0, 1), Counts(4, 0), 0.75),
+        (Counts(1, 0), Counts(2, 0), 0.5),
+        (Counts(9, 9), Counts(4, 4), 1),
+        (Counts(9, 9), None, 0),
+        (Counts(), Counts(), 0),
+    ],
+)
+def test_a_share_is_made_of_bytes_and_keys(counts: Counts, total: Counts | None, share: float) -> None:
+    assert share_of(counts, total) == share
+    assert left_s_of(state(counts, total)) == (10 / share - 10 if share else 0)
+
+
+# -- counting
+
+
 def test_counts_of_several_nodes_add_up() -> None:
-    assert sum_of([Counts(1, 2, 3), Counts(10, 20)]) == Counts(11, 22, 3)
+    assert sum_of([Counts(1, 2, 3, 4), Counts(10, 20)]) == Counts(11, 22, 3, 4)
     assert sum_of([]) == Counts()
+
+
+def test_an_account_counts_each_key_and_tells_of_it() -> None:
+    told: list[tuple[str, str, int, bool]] = []
+    account = Account(lambda *key: told.append(key))
+    account.done("s4://b/a", "a", 5)
+    account.done("s4://b/c", "c", 7, skipped=True)
+    assert told == [("s4://b/a", "a", 5, False), ("s4://b/c", "c", 7, True)]
+    assert account.counts(100, 1) == Counts(2, 112, 1, 1)

@@ -11,7 +11,9 @@ from s4zmq.wire import JobDone
 
 
 def ended(*errors: S4Error) -> JobDone:
-    return JobDone(1, len(errors), 0, 1, [row_of(index, error) for index, error in enumerate(errors)])
+    return JobDone(
+        1, len(errors), 0, 1, [], [], [row_of(index, error) for index, error in enumerate(errors)]
+    )
 
 
 def test_a_job_without_failures_raises_nothing() -> None:

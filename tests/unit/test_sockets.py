@@ -9,7 +9,16 @@ import pytest
 import zmq
 
 from s4zmq import sockets
-from s4zmq.limits import CONTROL_HWM, CONTROL_MAX_BYTES, DATA_HWM, DATA_MAX_BYTES, SILENT_CONNECTION_S
+from s4zmq.limits import (
+    CONTROL_HWM,
+    CONTROL_MAX_BYTES,
+    CONTROL_RCVHWM,
+    CUT_CONTROL,
+    CUT_DATA,
+    DATA_HWM,
+    DATA_MAX_BYTES,
+    UNACKNOWLEDGED_MS,
+)
 
 
 class Bench:
@@ -66,15 +75,23 @@ def test_every_socket_is_bounded(bench: Bench) -> None:
 
 def test_who_is_dialled_bounds_what_it_receives_and_who_dials_watches_the_connection(bench: Bench) -> None:
     pull, address = bench.bind_data()
-    for one, queue in ((bench.bind_control(), CONTROL_HWM), (pull, DATA_HWM)):
-        assert one.getsockopt(zmq.RCVHWM) == queue
-        assert one.getsockopt(zmq.HEARTBEAT_IVL) == 0, "it would end the process: see `sockets`"
-    for one in (bench.dial_control(), bench.dial_data(address)[0]):
+    for one, queue, cut in (
+        (bench.bind_control(), CONTROL_RCVHWM, CUT_CONTROL),
+        (pull, DATA_HWM, CUT_DATA),
+    ):
+        assert one.getsockopt(zmq.RCVHWM) == queue < cut, "see `bouncer`"
+    dealer, push = bench.dial_control(), bench.dial_data(address)[0]
+    for one in (dealer, push):
         assert one.getsockopt(zmq.RCVHWM) == 0, "what comes was asked for"
-        interval, timeout = one.getsockopt(zmq.HEARTBEAT_IVL), one.getsockopt(zmq.HEARTBEAT_TIMEOUT)
-        assert isinstance(interval, int)
-        assert isinstance(timeout, int)
-        assert 0 < interval < timeout < SILENT_CONNECTION_S * 1000
+    assert dealer.getsockopt(zmq.TCP_MAXRT) == UNACKNOWLEDGED_MS
+    assert push.getsockopt(zmq.TCP_MAXRT) == 0, "a slow disk is no fault"
+
+
+def test_kernels_look_after_connections_and_zeromq_does_not(bench: Bench) -> None:
+    pull, address = bench.bind_data()
+    for one in (bench.bind_control(), bench.dial_control(), pull, bench.dial_data(address)[0]):
+        assert one.getsockopt(zmq.TCP_KEEPALIVE) == 1
+        assert one.getsockopt(zmq.HEARTBEAT_IVL) == 0, "it would end the process: see `sockets`"
 
 
 def test_a_reply_to_nobody_is_an_error_and_not_dropped(bench: Bench) -> None:

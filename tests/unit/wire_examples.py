@@ -111,6 +111,7 @@ EXAMPLES: list[tuple[Any, bytes]] = [
     ),
     (wire.Delete(["s4://b/k"]), b"\x83\xa4keys\x91\xa8s4://b/k\xa2op\xa6delete\xa2id\x07"),
     (wire.DeleteBelow("b/d"), b"\x83\xa6prefix\xa3b/d\xa2op\xacdelete-below\xa2id\x07"),
+    (wire.Removing(3), b"\x83\xa7removed\x03\xa2op\xa8removing\xa2id\x07"),
     (wire.Deleted(1, []), b"\x84\xa7removed\x01\xa8failures\x90\xa2op\xa7deleted\xa2id\x07"),
     (wire.Verify("b/d"), b"\x83\xa6prefix\xa3b/d\xa2op\xa6verify\xa2id\x07"),
     (
@@ -160,10 +161,11 @@ EXAMPLES: list[tuple[Any, bytes]] = [
         b"\xa2op\xa4plan\xa2id\x07",
     ),
     (
-        wire.Planned(10, 1 << 33, 7, 3, ["s4://b/out/k"]),
-        b"\x87\xa4keys\x0a"
+        wire.Planned(10, 1 << 33, 7, 1 << 32, 3, ["s4://b/out/k"]),
+        b"\x88\xa4keys\x0a"
         b"\xa5bytes\xcf\x00\x00\x00\x02\x00\x00\x00\x00"
         b"\xa8commands\x07"
+        b"\xadcommand_bytes\xcf\x00\x00\x00\x01\x00\x00\x00\x00"
         b"\xa8complete\x03"
         b"\xa9conflicts\x91\xacs4://b/out/k"
         b"\xa2op\xa7planned\xa2id\x07",
@@ -174,11 +176,21 @@ EXAMPLES: list[tuple[Any, bytes]] = [
         b"\x85\xa4done\x03\xa6failed\x01\xa5bytes\xcd\x10\x00\xa2op\xa8progress\xa2id\x07",
     ),
     (
-        wire.JobDone(9, 1, 1 << 20, 12, [(0, "E_COMMAND", "failed", {"status": 1})]),
-        b"\x87\xa4done\x09"
+        wire.JobDone(
+            9,
+            1,
+            1 << 20,
+            12,
+            [0, 4096],
+            [("s4://b/in/k", 1.5)],
+            [(0, "E_COMMAND", "failed", {"status": 1})],
+        ),
+        b"\x89\xa4done\x09"
         b"\xa6failed\x01"
         b"\xa5bytes\xce\x00\x10\x00\x00"
         b"\xa7outputs\x0c"
+        b"\xa4made\x92\x00\xcd\x10\x00"
+        b"\xa7slowest\x91\x92\xabs4://b/in/k\xcb?\xf8\x00\x00\x00\x00\x00\x00"
         b"\xa8failures\x91\x94\x00\xa9E_COMMAND\xa6failed\x81\xa6status\x01"
         b"\xa2op\xa8job-done\xa2id\x07",
     ),
@@ -256,4 +268,26 @@ EXAMPLES: list[tuple[Any, bytes]] = [
         b"\xa8failures\x91\x94\x00\xadE_AWS_MISSING\xa4gone\x81\xa3aws\xa9NoSuchKey"
         b"\xa2op\xa5moved\xa2id\x07",
     ),
+    (wire.ListJobs(), b"\x82\xa2op\xa9list-jobs\xa2id\x07"),
+    (
+        wire.JobList(
+            [(JOB, "map", "s4://b/in/", "s4://b/out/", "cat", "running", 9, 7, 1, 4096, 1 << 60, 1.5)]
+        ),
+        b"\x83\xa4jobs\x91\x9c\xc4\x10JJJJJJJJJJJJJJJJ\xa3map\xaas4://b/in/\xabs4://b/out/\xa3cat\xa7running\t\x07\x01\xcd\x10\x00\xcf\x10\x00\x00\x00\x00\x00\x00\x00\xcb?\xf8\x00\x00\x00\x00\x00\x00\xa2op\xa8job-list\xa2id\x07",
+    ),
+    (
+        wire.JobLogs(JOB, "s4://b/in/k"),
+        b"\x84\xa3job\xc4\x10JJJJJJJJJJJJJJJJ\xa3key\xabs4://b/in/k\xa2op\xa8job-logs\xa2id\x07",
+    ),
+    (
+        wire.JobLogsReply([("s4://b/in/k", 1, 2, 1 << 60, "failed", 5, 3)], 4),
+        b"\x84\xa7entries\x91\x97\xabs4://b/in/k\x01\x02\xcf\x10\x00\x00\x00\x00\x00\x00\x00\xa6failed\x05\x03\xa7omitted\x04\xa2op\xaejob-logs-reply\xa2id\x07",
+    ),
+    (wire.Status(), b"\x82\xa2op\xa6status\xa2id\x07"),
+    (
+        wire.StatusReply(0.5, 1.5, {"keys": 3}),
+        b"\x85\xa3cpu\xcb?\xe0\x00\x00\x00\x00\x00\x00\xabmachine_cpu\xcb?\xf8\x00\x00\x00\x00\x00\x00\xa7amounts\x81\xa4keys\x03\xa2op\xacstatus-reply\xa2id\x07",
+    ),
+    (wire.Usage("b/d"), b"\x83\xa6prefix\xa3b/d\xa2op\xa5usage\xa2id\x07"),
+    (wire.UsageReply(3, 4096), b"\x84\xa4keys\x03\xa5bytes\xcd\x10\x00\xa2op\xabusage-reply\xa2id\x07"),
 ]
