@@ -27,7 +27,8 @@ layers only, and a test keeps that:
      8  usage totals views puts gets ranges pool printing staging evals inputs judging verifier
         s3fetch answers
      9  files evaluating viewprints verify copying runs fates s3upload
-    10  shuffle s3copies s3cp summaries
+        synopsis
+    10  shuffle s3copies s3cp summaries completion helptexts
     11  shipment
     12  tasks
     13  survey
@@ -36,7 +37,7 @@ layers only, and a test keeps that:
     16  lookout
     17  node
     18  daemon embedded
-    19  keyverbs jobverbs viewverbs demo apikeys apijobs
+    19  keyverbs jobverbs viewverbs demo apikeys apijobs helpverbs
     20  clusterverbs api
     21  cli fs
     22  bench

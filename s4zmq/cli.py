@@ -1,7 +1,8 @@
 """The command line: words to calls, errors to one line and an exit status.
 
-The words are `usage`'s; what is called stands in `keyverbs`, `jobverbs`, `viewverbs` and `clusterverbs`.
-Each command imports what it needs and no more, because a loop of `s4 cp` pays for every import.
+The words are `usage`'s; what is called stands in `keyverbs`, `jobverbs`, `viewverbs`, `clusterverbs` and
+`helpverbs`. Each command imports what it needs and no more, because a loop of `s4 cp` pays for every
+import.
 """
 
 from __future__ import annotations
@@ -11,7 +12,16 @@ import sys
 from typing import NoReturn
 
 from . import interrupts
-from .usage import COMMANDS, JOB_COMMANDS, KEY_COMMANDS, USAGE, VIEW_COMMANDS, Args, plain_args
+from .usage import (
+    COMMANDS,
+    HELP_COMMANDS,
+    JOB_COMMANDS,
+    KEY_COMMANDS,
+    USAGE,
+    VIEW_COMMANDS,
+    Args,
+    plain_args,
+)
 
 EXIT_USAGE = 2
 EXIT_EVAL_FAILED = 255
@@ -43,10 +53,17 @@ def main(argv: list[str]) -> int:
     if args is None:
         from docopt import DocoptExit, docopt
 
+        from . import helptexts
+
+        if text := helptexts.asked_for(argv):
+            print(text, end="")
+            return 0
         try:
             args = docopt(USAGE, argv, version=_version())
         except DocoptExit as exc:
-            print(f"s4: these words do not fit the usage\n{exc.usage.strip()}", file=sys.stderr)
+            verbs = helptexts.found(argv)
+            usage = helptexts.usage_of(verbs) if verbs else exc.usage.strip()
+            print(f"s4: these words do not fit the usage\n{usage}", file=sys.stderr)
             _tell_program("--json" in argv, "E_USAGE", "these words do not fit the usage", EXIT_USAGE)
             return EXIT_USAGE
         except SystemExit:  # --help and --version have printed
@@ -101,6 +118,8 @@ def _perform(command: str, args: Args) -> int:
         from .keyverbs import VERBS
     elif command in JOB_COMMANDS:
         from .jobverbs import VERBS
+    elif command in HELP_COMMANDS:
+        from .helpverbs import VERBS
     elif command in VIEW_COMMANDS:
         from .viewverbs import VERBS
     else:

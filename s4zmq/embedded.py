@@ -30,6 +30,7 @@ from .errors import ConfigError, NodeUnreachable, StorageError, map_errors
 NODES = 3
 _NODE = (sys.executable, "-m", "s4zmq.daemon")
 _START_S = 20.0
+_REFUSED_S = 3.0
 _STOP_S = 12.0
 _POLL_S = 0.05
 
@@ -80,17 +81,21 @@ def embedded_config(home: Path) -> Config:
 
 
 def wait_until_healthy(home: Path, config: Config) -> None:
-    """Raises NodeUnreachable with the end of a log where a node does not come up."""
-    until = time.monotonic() + _START_S
+    """Raises NodeUnreachable with the end of a log where a node does not come up, and with what a node
+    says where it goes on refusing us."""
+    begun = time.monotonic()
     while True:
         with Client(config) as client:
-            sick = [health.node for health in client.health() if not health.is_healthy]
+            sick = {health.node: health.reason for health in client.health() if not health.is_healthy}
         dead = [node for node in sick if not _running_pid(_folder(home, node))]
+        refusing = [node for node, reason in sick.items() if reason]
+        waited_s = time.monotonic() - begun
         if not sick:
             return
-        if dead or time.monotonic() > until:
-            node = (dead or sick)[0]
-            raise NodeUnreachable(f"node {node} did not start:\n{_log_tail(_folder(home, node))}")
+        if dead or waited_s > (_REFUSED_S if refusing else _START_S):
+            node = [*dead, *refusing, *sick][0]
+            why = sick[node] if node not in dead else ""
+            raise NodeUnreachable(f"node {node} did not start: {why}\n{_log_tail(_folder(home, node))}")
 
 
 def stop(pids: list[int]) -> None:

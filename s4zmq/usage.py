@@ -1,7 +1,7 @@
 """The words of `s4`: USAGE is their specification, and here they become arguments.
 
-What a command does with them stands in `keyverbs`, `jobverbs`, `viewverbs` and `clusterverbs`. Imports
-nothing at the start, because a loop of `s4 cp` pays for every import.
+What a command does with them stands in `keyverbs`, `jobverbs`, `viewverbs`, `clusterverbs` and `helpverbs`.
+Imports nothing at the start, because a loop of `s4 cp` pays for every import.
 """
 
 from __future__ import annotations
@@ -38,6 +38,8 @@ Usage:
   s4 cluster connect NAME [--region R]
   s4 cluster ssh NAME [--region R] [--] [CMD]
   s4 cluster down NAME [--region R] [--yes]
+  s4 completion (bash | zsh | fish)
+  s4 help [VERB]...
   s4 (-h | --help | --version)
 
   cp          Copy a file, a folder (-r), - or s3://... to s4://..., or back.
@@ -60,6 +62,8 @@ Usage:
   demo        A throw-away cluster and a real pipeline.
   cluster     Clusters on EC2: start one, list them, reach the nodes of one from here, log in or run
               CMD on its first machine, and delete it with all that was made for it.
+  completion  Print a script that completes the words of s4 in this shell.
+  help        Everything, or with VERB one command with examples, as s4 VERB --help does.
 
 Options:
   -c PATH            The conf file (else $S4_CONF_PATH, else ~/.s4.conf, else that of s4 up).
@@ -102,7 +106,8 @@ CLUSTER_COMMANDS = ("cluster", "config", "health", "keygen", "up", "down", "demo
 VIEW_COMMANDS = ("jobs", "cancel", "logs", "status", "du")
 KEY_COMMANDS = ("cp", "ls", "rm", "verify", "eval")
 JOB_COMMANDS = ("map", "map-to-n", "map-from-n")
-COMMANDS = (*CLUSTER_COMMANDS, *VIEW_COMMANDS, *KEY_COMMANDS, *JOB_COMMANDS)
+HELP_COMMANDS = ("completion", "help")
+COMMANDS = (*CLUSTER_COMMANDS, *HELP_COMMANDS, *VIEW_COMMANDS, *KEY_COMMANDS, *JOB_COMMANDS)
 """The one that is given first here is meant: `cluster` has words of others behind it."""
 
 

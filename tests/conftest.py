@@ -18,11 +18,27 @@ def pytest_configure() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes long comes first, so that no worker ends with a long test while the others are done."""
+    items.sort(key=lambda item: _turn(item.path))
+
+
+_LONG_FIRST = ("faults", "s3", "cluster", "ec2", "security", "tests", "unit")
+
+
+def _turn(path: Path) -> int:
+    """Of the folder that a test stands in."""
+    return _LONG_FIRST.index(path.parent.name)
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Clusters have a cluster key. A module that is to run without one too says HAS_KEY = (True, False):
-    those of every command do. One that plays a stranger, who would not be heard at all, says (False,)."""
+    those of every command do. One that plays a stranger, who would not be heard at all, says (False,).
+    A test has the last word with its mark: what waits for seconds, or ends before anything goes over the
+    wire, need not do so twice."""
     if "has_key" in metafunc.fixturenames:
-        modes = getattr(metafunc.module, "HAS_KEY", (True,))
+        mark = metafunc.definition.get_closest_marker("has_key")
+        modes = mark.args if mark else getattr(metafunc.module, "HAS_KEY", (True,))
         metafunc.parametrize("has_key", modes, ids=["key" if mode else "keyless" for mode in modes])
 
 
@@ -43,8 +59,10 @@ def _shared_clusters(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Calla
 
 @pytest.fixture
 def cluster(_shared_clusters: Callable[[bool], Cluster], has_key: bool) -> Iterator[Cluster]:
-    """Three healthy nodes that hold no keys. A test must leave them running; nothing may be left over."""
+    """Three healthy nodes that hold no keys. A test may kill and stop them, and start them anew with a
+    point to stop at, but must leave them running; nothing may be left over."""
     shared = _shared_clusters(has_key)
+    shared.mend()
     yield shared
     shared.assert_no_leftovers()
     shared.remove_all_keys()

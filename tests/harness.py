@@ -76,6 +76,7 @@ class Node:
         self._options = list(options)
         self._inside = list(inside)
         self._process: subprocess.Popen[bytes] | None = None
+        self._stops_itself = False
         self.folder.mkdir()
 
     def start(self, stop_at: str = "", key_path: str | None = None) -> None:
@@ -83,6 +84,7 @@ class Node:
         another key than the cluster's."""
         find = ("--conf", self._conf, "--key", self._key_path if key_path is None else key_path)
         argv = [str(BIN / "s4-node"), *find, "--port", str(self.port)]
+        self._stops_itself = bool(stop_at)
         with open(self.folder / "log", "ab") as log:
             self._process = subprocess.Popen(
                 [*self._inside, *argv, "--data", str(self.data), *self._options],
@@ -111,9 +113,22 @@ class Node:
         self.process.send_signal(signum)
 
     @property
+    def is_as_started(self) -> bool:
+        """Whether it runs, and will go on until somebody ends it."""
+        return self.is_running and not self._stops_itself and not self.is_stopped
+
+    @property
     def is_stopped(self) -> bool:
         """Whether a signal has stopped it, as SIGSTOP does."""
         return psutil.Process(self.process.pid).status() == psutil.STATUS_STOPPED
+
+    def mend(self) -> None:
+        """Whatever a test has left: it runs, and will not stop itself."""
+        if self.is_running and self._stops_itself:
+            self.kill()
+        if not self.is_running:
+            self.start()
+        self.send(signal.SIGCONT)
 
     def kill(self) -> None:
         """SIGKILL, and wait."""
@@ -193,6 +208,14 @@ class Cluster:
             if not node.is_running:
                 node.start()
         self.wait_healthy()
+
+    def mend(self) -> None:
+        """A test that failed half-way may have left nodes stopped, dead, or about to stop themselves."""
+        if not all(node.is_as_started for node in self.nodes):
+            for node in self.nodes:
+                node.mend()
+            self.wait_healthy()
+            self.remove_all_keys()
 
     def wait_healthy(self) -> None:
         wait_until(lambda: all(self.health()), "all nodes to be healthy", START_S)

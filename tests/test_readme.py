@@ -1,4 +1,4 @@
-"""Every block of the README is run, in order, and prints what stands there: console blocks are typed into a
+"""Every block of the README and of the recipes is run, in order, and prints what stands there: console blocks are typed into a
 shell, Python blocks are scripts, in which comments after a line that prints show what is printed."""
 
 from __future__ import annotations
@@ -15,16 +15,17 @@ import pytest
 from .harness import BIN
 from .s3.servers import start_moto, variables
 
-README = Path(__file__).parent.parent / "README.md"
+TOP = Path(__file__).parent.parent
+DOCUMENTS = ("README.md", "RECIPES.md")
 BLOCK = re.compile(r"^```(console|python)\n(.*?)^```", re.M | re.S)
 Example = tuple[list[str], str]
 """(command line, expected output)"""
 
 
-def examples() -> list[Example]:
+def examples(document: str) -> list[Example]:
     """Each `$` line, and each Python block, in order."""
     found: list[Example] = []
-    for language, block in BLOCK.findall(README.read_text()):
+    for language, block in BLOCK.findall((TOP / document).read_text()):
         found += commands(block) if language == "console" else [script(block)]
     return found
 
@@ -53,10 +54,11 @@ def pattern_of(expected: str) -> re.Pattern[str]:
     )
 
 
-def test_the_readme_has_examples() -> None:
-    programs = [command[0] for command, _ in examples()]
+@pytest.mark.parametrize(("document", "scripts"), [("README.md", 2), ("RECIPES.md", 0)])
+def test_a_document_has_examples(document: str, scripts: int) -> None:
+    programs = [command[0] for command, _ in examples(document)]
     assert programs.count("bash") > 20
-    assert programs.count(sys.executable) >= 2
+    assert programs.count(sys.executable) >= scripts
 
 
 @pytest.fixture
@@ -68,7 +70,8 @@ def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     server.stop()
 
 
-def test_the_blocks_print_what_the_readme_shows(tmp_path: Path, s3: dict[str, str]) -> None:
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_the_blocks_print_what_a_document_shows(tmp_path: Path, s3: dict[str, str], document: str) -> None:
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith("S4_")},
         **s3,
@@ -76,7 +79,7 @@ def test_the_blocks_print_what_the_readme_shows(tmp_path: Path, s3: dict[str, st
         "PATH": f"{BIN}:{os.environ['PATH']}",
     }
     try:
-        for command, expected in examples():
+        for command, expected in examples(document):
             done = subprocess.run(
                 command,
                 cwd=tmp_path,

@@ -179,6 +179,7 @@ def test_what_a_command_leaves_running_is_ended(filled: Cluster) -> None:
     wait_until(lambda: all(map(is_gone, pids)), "the children to end")
 
 
+@pytest.mark.has_key(True)
 @pytest.mark.parametrize(
     ("signum", "status"), [(signal.SIGKILL, -9), (signal.SIGINT, 130), (signal.SIGTERM, 143)]
 )
@@ -194,6 +195,7 @@ def test_a_client_that_ends_takes_its_command_along(filled: Cluster, signum: int
     filled.assert_no_leftovers()
 
 
+@pytest.mark.has_key(True)
 @pytest.mark.parametrize(("signum", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_is_not_lost_while_output_streams(filled: Cluster, signum: int, status: int) -> None:
     """An exception that a handler raises while a frame of ZeroMQ is freed goes nowhere."""

@@ -11,7 +11,6 @@ import pytest
 
 from ..harness import BIN, Cluster, wait_until
 from .kit import (
-    commands_running,
     is_gone,
     make_tree,
     most_at_once,
@@ -281,6 +280,7 @@ BAD_FOLDERS = [
 ]
 
 
+@pytest.mark.has_key(True)
 @pytest.mark.parametrize("kind", ["map", "map-to-n", "map-from-n"])
 def test_bad_folders_are_refused_and_say_why(filled: Cluster, kind: str) -> None:
     for indir, outdir, reason in BAD_FOLDERS:
@@ -311,6 +311,7 @@ def test_a_failed_map_leaves_no_half_output(filled: Cluster) -> None:
     assert names(filled, "out/") == []
 
 
+@pytest.mark.has_key(True)
 @pytest.mark.parametrize("kind", ["map", "map-to-n", "map-from-n"])
 def test_retries_run_a_failed_input_again(filled: Cluster, kind: str) -> None:
     command = 'if echo x | s4 cp - "s4://marks/$filename" 2> /dev/null; then exit 1; fi'
@@ -336,6 +337,7 @@ def test_keep_going_runs_all_and_reports_all(filled: Cluster) -> None:
     assert names(filled, "out/") == ["1_b", "2_c", "dir/sub/name.txt"]
 
 
+@pytest.mark.has_key(True)
 @pytest.mark.parametrize(("jobs", "expected"), [(1, 1), (3, 3)])
 def test_jobs_is_how_many_commands_a_node_runs_at_once(
     cluster: Cluster, tmp_path: Path, jobs: int, expected: int
@@ -347,6 +349,7 @@ def test_jobs_is_how_many_commands_a_node_runs_at_once(
     assert most_at_once((int(start), int(end)) for start, end in lines) == expected
 
 
+@pytest.mark.has_key(True)
 @pytest.mark.parametrize("option", ["--retries", "--timeout", "--jobs"])
 def test_options_that_are_no_numbers_are_refused(filled: Cluster, option: str) -> None:
     for value in ("x", "-1", "1e99", ""):
@@ -391,22 +394,6 @@ def test_children_in_the_background_do_not_survive_a_map(filled: Cluster) -> Non
     pids = list(map(int, filled.ok("cp", "s4://out/0_a", "-").split()))
     assert len(pids) == 3
     wait_until(lambda: all(map(is_gone, pids)), "the children to end")
-
-
-@pytest.mark.parametrize(("signum", "status"), [(9, -9), (2, 130), (15, 143)])
-@pytest.mark.parametrize("kind", ["map", "map-to-n"])
-def test_a_client_that_ends_takes_its_job_along(
-    filled: Cluster, kind: str, signum: int, status: int
-) -> None:
-    process = filled.start_s4(kind, "s4://in/*", "s4://out/", "echo x > x; echo x; sleep 1000")
-    wait_until(lambda: commands_running(filled) == 3, "all commands to run")
-    process.send_signal(signum)
-    _, stderr = process.communicate(timeout=10)
-    assert process.returncode == status
-    assert b"Traceback" not in stderr
-    wait_until(lambda: commands_running(filled) == 0, "the commands to end", 10)
-    filled.assert_no_leftovers()
-    assert names(filled, "out/") == []
 
 
 def test_a_failure_on_one_node_ends_the_commands_of_the_others(filled: Cluster) -> None:

@@ -15,8 +15,6 @@ import pytest
 from ..harness import BIN, Cluster, Port, wait_until
 from .kit import commands_running, is_gone, names, put_keys, put_tree, some_bytes, transfers_open
 
-HAS_KEY = (True, False)
-
 NewCluster = Callable[..., Cluster]
 LARGE = some_bytes(700_000)
 
@@ -217,8 +215,11 @@ def test_health_names_a_sick_node_within_2_seconds(new_cluster: NewCluster, sign
     assert cluster.ok("health").decode() == "".join(f"healthy: {node.address}\n" for node in cluster.nodes)
     cluster.nodes[1].send(signum)
     wait_until(lambda: state_of(cluster, 1) in ("stopped", "gone"), "the node to stop")
-    took, done = min((timed_health(cluster) for _ in range(3)), key=lambda pair: pair[0])
-    assert took < 2, "the best of three: a busy machine may be slow to start a process"
+    took, done = timed_health(cluster)
+    for _ in range(2):  # a busy machine may be slow to start a process
+        if took >= 2:
+            took, done = timed_health(cluster)
+    assert took < 2, "the best of three"
     assert done.returncode == 1
     words = ["healthy", "unhealthy", "healthy"]
     expected = [f"{word}: {node.address}" for word, node in zip(words, cluster.nodes, strict=True)]
@@ -237,6 +238,7 @@ def state_of(cluster: Cluster, index: int) -> str:
     return psutil.Process(node.process.pid).status() if node.is_running else "gone"
 
 
+@pytest.mark.has_key(True, False)
 @pytest.mark.parametrize(
     ("signum", "commands"),
     [
@@ -276,6 +278,7 @@ def test_what_needs_a_missing_node_fails_by_name_within_10_seconds(
     cluster.nodes[2].send(signal.SIGCONT) if signum == signal.SIGSTOP else None
 
 
+@pytest.mark.has_key(True, False)
 @pytest.mark.parametrize("signum", [signal.SIGSTOP, signal.SIGKILL])
 def test_other_keys_stay_usable_while_a_node_is_missing(new_cluster: NewCluster, signum: int) -> None:
     cluster = new_cluster()
@@ -314,6 +317,7 @@ def test_a_node_that_hung_for_a_while_goes_on(new_cluster: NewCluster) -> None:
     cluster.assert_no_leftovers()
 
 
+@pytest.mark.has_key(True, False)
 def test_client_and_node_that_disagree_about_the_conf_say_so(cluster: Cluster, tmp_path: Path) -> None:
     put_keys(cluster, {"s4://b/0_x": b"x"})
     lines = cluster.conf.read_text().splitlines(keepends=True)

@@ -94,7 +94,7 @@ def test_a_shipped_file_is_each_commands_own(cluster: Cluster, tmp_path: Path) -
 
 def test_a_hangup_leaves_no_half_file(cluster: Cluster, tmp_path: Path) -> None:
     with open(tmp_path / "sparse", "wb") as file:
-        file.truncate(1 << 30)
+        file.truncate(1 << 28)
     cluster.ok("cp", tmp_path / "sparse", "s4://b/sparse")
     get = cluster.start_s4("cp", "s4://b/sparse", tmp_path / "out")
     wait_until(lambda: list(tmp_path.glob(".s4-*.part")) or get.poll() is not None, "the get to begin")

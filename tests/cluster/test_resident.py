@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from pathlib import Path
 
 import pytest
 
 from ..harness import Cluster, wait_until
-from .kit import commands_running, is_gone, names, put_tree, values
+from .kit import is_gone, names, put_tree, values
 
 KEYS = {f"{number}_key": b"value %d\n" % number for number in range(300)}
 
@@ -60,25 +58,6 @@ def test_a_timeout_ends_what_left_the_group_too(filled: Cluster, tmp_path: Path)
     assert "ran over its 0.5 s" in said
     wait_until(lambda: all(is_gone(int(pid)) for pid in pids.read_text().split()), "descendants to end")
     wait_until(lambda: bashes(filled) == [], "all commands to end")
-
-
-@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGKILL])
-def test_a_client_that_ends_takes_all_descendants_along(
-    filled: Cluster, tmp_path: Path, signum: signal.Signals
-) -> None:
-    pids = tmp_path / "pids"
-    text = f"setsid sleep 1000 & echo $! >> {pids}; (setsid sleep 1000 &); sleep 1000 & wait"
-    client = filled.start_s4("map", "s4://in/", "s4://out/", text)
-    try:
-        wait_until(lambda: pids.exists() and len(pids.read_text().split()) >= 3, "commands to start")
-        os.kill(client.pid, signum)
-        client.wait(15)
-    finally:
-        client.kill()
-        client.communicate()
-    wait_until(lambda: commands_running(filled) == 0, "the commands to end", 15)
-    wait_until(lambda: bashes(filled) == [], "all processes to end")
-    assert all(is_gone(int(pid)) for pid in pids.read_text().split())
 
 
 def test_a_killed_node_leaves_no_bash_after_its_restart(filled: Cluster, tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -14,8 +13,6 @@ import pytest
 from ..cluster.kit import commands_running, make_tree, transfers_open, values
 from ..harness import Cluster, wait_until
 from .kit import FAULT_DEADLINE_S, INPUTS, SPLIT, assert_resumed, ended, put_inputs, wait_all_or_none
-
-NewCluster = Callable[..., Cluster]
 
 SIGNALS = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 143, signal.SIGKILL: -signal.SIGKILL}
 EVERY_CHILD = (
@@ -34,8 +31,13 @@ def sleeping(seconds: str) -> int:
     return found
 
 
-@pytest.mark.parametrize("signum", SIGNALS, ids=lambda signum: signum.name)
-@pytest.mark.parametrize("kind", ["map", "map-to-n", "map-from-n"])
+@pytest.mark.parametrize(
+    ("kind", "signum"),
+    [
+        *(("map-to-n", signum) for signum in SIGNALS),
+        *((kind, signum) for kind in ("map", "map-from-n") for signum in (signal.SIGINT, signal.SIGKILL)),
+    ],
+)
 def test_ended_client_during_a_job_ends_all_descendants_on_all_nodes(
     cluster: Cluster, tmp_path: Path, kind: str, signum: signal.Signals
 ) -> None:
@@ -54,9 +56,8 @@ def test_ended_client_during_a_job_ends_all_descendants_on_all_nodes(
 
 @pytest.mark.parametrize("point", ["shipment.staged", "shipment.committed-here", "shipment.committed"])
 def test_killed_client_during_map_to_n_and_outputs_are_all_or_none(
-    new_cluster: NewCluster, tmp_path: Path, point: str
+    cluster: Cluster, tmp_path: Path, point: str
 ) -> None:
-    cluster = new_cluster()
     put_inputs(cluster, tmp_path / "in")
     sender = cluster.nodes[0]
     sender.stop()

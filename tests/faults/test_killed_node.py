@@ -57,9 +57,8 @@ def kill_at_its_point(node: Node) -> None:
 
 @pytest.mark.parametrize("point", SENDER_POINTS)
 def test_killed_sender_during_map_to_n_and_its_outputs_are_all_or_none(
-    new_cluster: NewCluster, tmp_path: Path, point: str
+    cluster: Cluster, tmp_path: Path, point: str
 ) -> None:
-    cluster = new_cluster()
     put_inputs(cluster, tmp_path / "in")
     sender = cluster.nodes[0]
     restart(cluster, sender, f"{point}:2")
@@ -76,9 +75,8 @@ def test_killed_sender_during_map_to_n_and_its_outputs_are_all_or_none(
 
 @pytest.mark.parametrize("point", RECEIVER_POINTS)
 def test_killed_receiver_during_map_to_n_and_its_outputs_are_all_or_none(
-    new_cluster: NewCluster, tmp_path: Path, point: str
+    cluster: Cluster, tmp_path: Path, point: str
 ) -> None:
-    cluster = new_cluster()
     inputs = {"0_in": b"0\n"}  # node 0 sends, and node 1 only receives
     put_inputs(cluster, tmp_path / "in", inputs)
     receiver = cluster.nodes[1]
@@ -95,9 +93,8 @@ def test_killed_receiver_during_map_to_n_and_its_outputs_are_all_or_none(
 
 @pytest.mark.parametrize("point", ["staging.committing", "staging.linked"])
 def test_killed_sender_and_receiver_during_commit_and_outputs_are_all_or_none(
-    new_cluster: NewCluster, tmp_path: Path, point: str
+    cluster: Cluster, tmp_path: Path, point: str
 ) -> None:
-    cluster = new_cluster()
     inputs = {"0_in": b"0\n"}
     put_inputs(cluster, tmp_path / "in", inputs)
     sender, receiver = cluster.nodes[:2]
@@ -115,8 +112,7 @@ def test_killed_sender_and_receiver_during_commit_and_outputs_are_all_or_none(
     assert_resumed(cluster, tmp_path / "out", inputs)
 
 
-def test_killed_sender_after_the_decision_and_outputs_stay(new_cluster: NewCluster, tmp_path: Path) -> None:
-    cluster = new_cluster()
+def test_killed_sender_after_the_decision_and_outputs_stay(cluster: Cluster, tmp_path: Path) -> None:
     inputs = {"0_in": b"0\n"}
     put_inputs(cluster, tmp_path / "in", inputs)
     sender = cluster.nodes[0]
@@ -135,9 +131,8 @@ def test_killed_sender_after_the_decision_and_outputs_stay(new_cluster: NewClust
 @pytest.mark.parametrize("kind", ["map", "map-from-n"])
 @pytest.mark.parametrize("point", ["task.starting", "task.ran", "store.linked", "task.committed"])
 def test_killed_node_during_a_job_and_resume_runs_only_what_is_missing(
-    new_cluster: NewCluster, tmp_path: Path, kind: str, point: str
+    cluster: Cluster, tmp_path: Path, kind: str, point: str
 ) -> None:
-    cluster = new_cluster()
     put_inputs(cluster, tmp_path / "in")
     log = tmp_path / "log"
     command = {"map": "tr a-z A-Z", "map-from-n": "xargs cat"}[kind] + f'; echo "$filename" >> {log}'

@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,12 +21,10 @@ from ..trials.kill_points import Trial
 from ..trials.soak import soak
 from .kit import ended
 
-NewCluster = Callable[..., Cluster]
-
 FILES = {f"d{number % 5}/{number}_f": b"%d\n" % number * 20 for number in range(1500)}
 FEW = {path: FILES[path] for path in list(FILES)[:60]}
 VALUE = some_bytes(40_000_000)
-KILLS = 3
+KILLS = 2
 
 
 class Verb(NamedTuple):
@@ -71,9 +69,9 @@ def below(cluster: Cluster, folder: Path, prefix: str) -> dict[str, bytes]:
 @pytest.mark.parametrize("victim", ["node", "client"])
 @pytest.mark.parametrize("name", VERBS)
 def test_killed_at_random_instants_and_the_same_again_finishes(
-    new_cluster: NewCluster, local: Path, name: str, victim: str
+    cluster: Cluster, local: Path, name: str, victim: str
 ) -> None:
-    verb, cluster = VERBS[name], new_cluster()
+    verb = VERBS[name]
     for number in range(KILLS):
         if verb.before:
             source = local / ("few" if verb.before is FEW else "files")

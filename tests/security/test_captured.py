@@ -28,21 +28,18 @@ class Capture(threading.Thread):
         self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(_ALL_PROTOCOLS))
         self._socket.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _BUFFER_BYTES)
         self._socket.bind(("lo", 0))
-        self._socket.settimeout(0.1)
-        self._is_over = threading.Event()
+        self._last = os.urandom(32)
         self.frames: list[bytes] = []
 
     def run(self) -> None:
-        while True:
-            try:
-                self.frames.append(self._socket.recv(1 << 17))
-            except TimeoutError:
-                if self._is_over.is_set():
-                    return
+        while not (self.frames and self._last in self.frames[-1]):
+            self.frames.append(self._socket.recv(1 << 17))
 
     def end(self) -> None:
-        """After what is on its way."""
-        self._is_over.set()
+        """After what is on its way, which a packet of our own ends."""
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as nobody:
+            nobody.bind(("127.0.0.1", 0))
+            nobody.sendto(self._last, nobody.getsockname())
         self.join()
         self._socket.close()
 

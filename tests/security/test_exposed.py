@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -54,12 +55,18 @@ def test_with_a_key_or_the_word_it_listens_at_its_own_address_and_nowhere_else(
     option = ["--key", str(tmp_path / "my.key")] if how == "key" else ["--insecure"]
     node = subprocess.Popen([*words, *option], stderr=subprocess.DEVNULL)
     try:
+        wait_until(lambda: is_inside(node.pid), "the node to be in its network", 30)
         wait_until(lambda: len(listening(node.pid)) == 2, "the node to listen", 30)
         assert {host for host, _ in listening(node.pid)} == {network.address(PLACE)}
         assert (network.address(PLACE), PORT) in listening(node.pid)
     finally:
         node.terminate()
         assert node.wait(timeout=20) == 0
+
+
+def is_inside(pid: int) -> bool:
+    """Whether a process has left our network for its own; until then it sees what listens in ours."""
+    return os.readlink(f"/proc/{pid}/ns/net") != os.readlink("/proc/self/ns/net")
 
 
 def listening(pid: int) -> set[tuple[str, int]]:
