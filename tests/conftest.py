@@ -23,7 +23,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: _turn(item.path))
 
 
-_LONG_FIRST = ("faults", "s3", "cluster", "ec2", "security", "tests", "unit")
+_LONG_FIRST = ("faults", "s3", "python", "cluster", "ec2", "security", "tests", "unit")
 
 
 def _turn(path: Path) -> int:

@@ -1,6 +1,6 @@
-"""Every block of the README and of the recipes is run, in order, and prints what stands there: console blocks
-are typed into a shell, Python blocks are scripts, in which comments after a line that prints show what is
-printed."""
+"""Every block of the README and of the recipes is run, in order, and prints what stands there: console
+blocks are typed into a shell, Python blocks are scripts, in which comments after a line that prints show
+what is printed."""
 
 from __future__ import annotations
 
