@@ -15,10 +15,10 @@ from typing import Union
 from . import memory, views
 from .apijobs import JobVerbs
 from .apikeys import KeyVerbs
-from .client import Health
 from .config import load_config
 from .keys import SCHEME, parse_prefix
 from .pool import Pool
+from .session import Health
 from .views import NodeStatus, NodeUsage
 
 Path = Union[str, "os.PathLike[str]"]

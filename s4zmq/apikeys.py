@@ -12,7 +12,6 @@ from typing import IO, Any, Literal, Union, overload
 
 from .amounts import Counts
 from .answers import Entry, Stat
-from .client import Value
 from .copying import get_tree, key_for, put_tree
 from .errors import KeyExists, KeyInvalid, KeyNotFound, RequestError, S4Error
 from .files import KeyReader, KeyTextWriter, KeyWriter
@@ -23,6 +22,7 @@ from .localfiles import local_target
 from .pool import Pool
 from .puts import Item, Putter
 from .ranges import Part, read_part, read_parts
+from .session import Value
 
 Path = Union[str, "os.PathLike[str]"]
 Buffer = Union[bytes, bytearray, memoryview]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from .usage import Args, client_of, config_of, whole_number
 
 if TYPE_CHECKING:
-    from .client import Health
+    from .session import Health
 
 
 def _config(args: Args) -> int:

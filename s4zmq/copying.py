@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from . import wire
 from .amounts import Counts, sum_of
-from .client import Client, nothing_below
 from .errors import KeyInvalid, LocalFileError, NoSpace, RequestError, map_errors
 from .gets import Getter, Wanted
 from .keys import SCHEME, Folder, Key, show
@@ -18,12 +17,13 @@ from .pipes import widen_pipe
 from .printing import write_all
 from .progress import Watch
 from .puts import Item, Putter
+from .session import Session, nothing_below
 
 SILENT = Watch()
 
 
 def copy(
-    client: Client, source: str, target: str, *, recursive: bool, resume: bool, watch: Watch = SILENT
+    client: Session, source: str, target: str, *, recursive: bool, resume: bool, watch: Watch = SILENT
 ) -> Counts:
     """Copy one key or file, or with `recursive` everything below; what was copied. Raises S4Error."""
     up, down = target.startswith(SCHEME), source.startswith(SCHEME)
@@ -37,7 +37,7 @@ def copy(
     return (put_one if up else get_one)(client, source, target, resume, watch)
 
 
-def put_one(client: Client, source: str, target: str, resume: bool, watch: Watch = SILENT) -> Counts:
+def put_one(client: Session, source: str, target: str, resume: bool, watch: Watch = SILENT) -> Counts:
     """A file or standard input to one key."""
     if os.path.isdir(source):
         raise LocalFileError(f"{source} is a folder: copy it with -r")
@@ -72,7 +72,7 @@ def key_for(source: str, target: str) -> Key:
     return Folder.parse(target).key(os.path.basename(source))
 
 
-def get_one(client: Client, source: str, target: str, resume: bool, watch: Watch = SILENT) -> Counts:
+def get_one(client: Session, source: str, target: str, resume: bool, watch: Watch = SILENT) -> Counts:
     """One key to a file or standard output."""
     key = Key.parse(source)
     descriptor = descriptor_of(target)
@@ -90,7 +90,7 @@ def get_one(client: Client, source: str, target: str, resume: bool, watch: Watch
     return getter.counts()
 
 
-def put_tree(client: Client, source: str, target: str, resume: bool, watch: Watch = SILENT) -> Counts:
+def put_tree(client: Session, source: str, target: str, resume: bool, watch: Watch = SILENT) -> Counts:
     """Every file below `source`. All names are checked, and whether they fit, before anything moves."""
     if not os.path.isdir(source):
         raise LocalFileError(f"{source} is not a folder: without -r cp copies one file")
@@ -105,7 +105,7 @@ def put_tree(client: Client, source: str, target: str, resume: bool, watch: Watc
     return putter.counts()
 
 
-def _tree_items(client: Client, source: str, folder: Folder) -> Iterator[Item]:
+def _tree_items(client: Session, source: str, folder: Folder) -> Iterator[Item]:
     for found in walk_files(source):
         key = folder.key(found.relative)
         yield Item(found.path, str(key), client.owner(key))
@@ -131,7 +131,7 @@ def _survey(source: str, folder: Folder, owner: Callable[[Key], str]) -> Mapping
     return wanted
 
 
-def require_room(client: Client, wanted: Mapping[str, int], folder: object) -> None:
+def require_room(client: Session, wanted: Mapping[str, int], folder: object) -> None:
     """Raises NoSpace where what goes to a disk does not fit there now. Nodes may share a disk."""
     asked = {node: wire.Room() for node in client.roster.nodes if wanted.get(node)}
     replies = client.courier.ask_each(asked)
@@ -158,7 +158,7 @@ def _no_space(nodes: Sequence[str], free: int, needed: int, folder: object) -> N
     return NoSpace(f"{text}; nothing was copied")
 
 
-def get_tree(client: Client, source: str, target: str, resume: bool, watch: Watch = SILENT) -> Counts:
+def get_tree(client: Session, source: str, target: str, resume: bool, watch: Watch = SILENT) -> Counts:
     """Every key below `source` to below `target`."""
     from .totals import Totals
 
@@ -174,7 +174,7 @@ def get_tree(client: Client, source: str, target: str, resume: bool, watch: Watc
     return getter.counts()
 
 
-def _tree_wanted(client: Client, folder: Folder, base: str) -> Iterator[Wanted]:
+def _tree_wanted(client: Session, folder: Folder, base: str) -> Iterator[Wanted]:
     for path, size, _ in client.list_keys(folder.path, recursive=True):
         relative = path[len(folder.path) :]
         # Parsed again: a node that lies must not write outside the folder either.

@@ -20,10 +20,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from .client import Client
 from .config import Config
 from .embedded import down, embedded_config, up
 from .errors import CommandFailed, StorageError
+from .session import Session
 
 NODES = 3
 _SHOWN = 10
@@ -129,7 +129,7 @@ def _run(step: Step, config: Config) -> None:
     seconds = time.monotonic() - started_at
     if done.returncode:
         raise CommandFailed(f"the step ended with status {done.returncode}")
-    with Client(config) as client:
+    with Session(config) as client:
         sizes = [size for _, size, _ in client.list_keys(step.output, recursive=True)]
     print(f"  {len(sizes)} keys, {sum(sizes) / 1e3:.1f} kB, {seconds:.2f} s", flush=True)
 

@@ -22,10 +22,10 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from .client import Client
 from .clusterkey import write_key
 from .config import Config, embedded_conf, key_beside, load_config
 from .errors import ConfigError, NodeUnreachable, StorageError, map_errors
+from .session import Session
 
 NODES = 3
 _NODE = (sys.executable, "-m", "s4zmq.daemon")
@@ -85,7 +85,7 @@ def wait_until_healthy(home: Path, config: Config) -> None:
     says where it goes on refusing us."""
     begun = time.monotonic()
     while True:
-        with Client(config) as client:
+        with Session(config) as client:
             sick = {health.node: health.reason for health in client.health() if not health.is_healthy}
         dead = [node for node in sick if not _running_pid(_folder(home, node))]
         refusing = [node for node, reason in sick.items() if reason]

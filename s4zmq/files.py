@@ -17,14 +17,13 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from . import wire
-from .client import Client as Session
-from .client import Value
 from .errors import Cancelled, RequestError, S4Error
 from .keys import Key
 from .limits import INLINE_MAX_BYTES, READ_BUFFER_BYTES
 from .pool import Pool
 from .puts import Putter
 from .ranges import ReadAhead
+from .session import Session, Value
 from .streams import FedSource, Upload
 
 if TYPE_CHECKING:

@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 from . import wire
 from .amounts import Account, Counts, Note
 from .checksum import digest_of, digest_of_file, new_digest
-from .client import Client
 from .codec import Body, error_of
 from .courier import Courier
 from .errors import ChecksumMismatch, KeyReplaced, ProtocolError, S4Error
@@ -22,6 +21,7 @@ from .keys import Key
 from .limits import BATCH_MAX_BYTES, CHUNK_BYTES, INLINE_MAX_BYTES, WINDOW_CHUNKS
 from .localfiles import NewFile, open_to_read, write_file
 from .memory import keep_freed_buffers
+from .session import Session
 
 _RANGES_AT_ONCE = 12
 """Ranges in flight for all downloads together: what bounds the memory that they need."""
@@ -122,7 +122,7 @@ class Download:
 class Getter:
     """Gets of one command. The first error stops it; nothing half-written is left."""
 
-    def __init__(self, client: Client, *, resume: bool = False, note: Note | None = None) -> None:
+    def __init__(self, client: Session, *, resume: bool = False, note: Note | None = None) -> None:
         """`resume`: a local file with equal bytes is fine as it is."""
         self._client = client
         self._courier = client.courier

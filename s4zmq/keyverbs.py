@@ -14,9 +14,9 @@ from .usage import Args, client_of, progress_of
 
 if TYPE_CHECKING:
     from .amounts import Counts
-    from .client import Client
     from .keys import Key
     from .progress import Progress
+    from .session import Session
 
 
 def _cp(args: Args) -> int:
@@ -129,7 +129,7 @@ def _rm(args: Args) -> int:
     return 0
 
 
-def _rm_one(client: Client, key: Key, args: Args) -> None:
+def _rm_one(client: Session, key: Key, args: Args) -> None:
     if args["--dry-run"]:
         client.look(key)
     else:
@@ -146,7 +146,7 @@ def _tell_removed(key: str, args: Args) -> None:
         print(f"dry run: would remove {key}")
 
 
-def _rm_below(client: Client, prefix: str, progress: Progress) -> int:
+def _rm_below(client: Session, prefix: str, progress: Progress) -> int:
     from .amounts import Counts
 
     removed = dict.fromkeys(client.roster.nodes, 0)

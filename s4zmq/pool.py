@@ -12,9 +12,9 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from .client import Client as Session
 from .config import Config
 from .errors import RequestError, S4Error
+from .session import Session
 
 _KEPT = 8
 _inherited: list[Session] = []

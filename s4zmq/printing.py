@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import starmap
 
 from . import wire
-from .client import Row
 from .codec import Body
 from .keys import Key
+from .session import Row
 
 _LINES_AT_ONCE = 512
 

@@ -14,12 +14,12 @@ from typing import Any, NamedTuple
 from . import wire
 from .amounts import Account, Counts, Note
 from .checksum import digest_of, digest_of_file
-from .client import Client
 from .codec import Body, error_of
 from .errors import KeyExists, LocalFileError, S4Error, map_errors
 from .keys import Key
 from .limits import BATCH_MAX_BYTES, BATCH_MAX_KEYS, INLINE_MAX_BYTES
 from .localfiles import open_to_read
+from .session import Session
 from .streams import FileSource, PipeSource, Upload, check_unchanged
 
 _UPLOADS_AT_ONCE = 8
@@ -63,7 +63,7 @@ class Putter:
     """Puts of one command. The first error stops it; `counts` tells how far it came."""
 
     def __init__(
-        self, client: Client, *, resume: bool = False, job: bytes = b"", note: Note | None = None
+        self, client: Session, *, resume: bool = False, job: bytes = b"", note: Note | None = None
     ) -> None:
         """`resume`: a key that is there with equal bytes is fine. `job`: ship files with that job."""
         self._client = client

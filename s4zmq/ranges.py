@@ -15,12 +15,12 @@ from typing import Any, NamedTuple
 
 from . import wire
 from .checksum import digest_of
-from .client import Client, Value
 from .codec import Body
 from .courier import Courier
 from .errors import ChecksumMismatch, KeyNotFound, KeyReplaced, S4Error
 from .keys import Key
 from .limits import CHUNK_BYTES, RANGES_IN_FLIGHT, READ_AHEAD_BYTES
+from .session import Session, Value
 
 
 class Part(NamedTuple):
@@ -92,7 +92,7 @@ class _Piece:
         return self.reply or b""
 
 
-def read_part(client: Client, part: Part) -> bytes:
+def read_part(client: Session, part: Part) -> bytes:
     """The bytes of a part; fewer where the value ends. Raises KeyNotFound, KeyReplaced,
     ChecksumMismatch."""
     [found] = read_parts(client, [part])
@@ -101,7 +101,7 @@ def read_part(client: Client, part: Part) -> bytes:
     return found
 
 
-def read_parts(client: Client, parts: Sequence[Part]) -> list[bytes | S4Error]:
+def read_parts(client: Session, parts: Sequence[Part]) -> list[bytes | S4Error]:
     """The bytes of each part, or why there are none, in their order. RANGES_IN_FLIGHT at the same time,
     of whatever keys."""
     wanted = [_Wanted(part, client.owner(part.key)) for part in parts]
@@ -171,7 +171,7 @@ class ReadAhead:
         self._pieces.clear()
         self._in_order = 0
 
-    def read(self, client: Client, start: int, room: memoryview) -> int:
+    def read(self, client: Session, start: int, room: memoryview) -> int:
         """Fill `room` from `start` on with what is there, one byte at least; how many. 0 at the end.
         While `is_asking` after that, the same `client` is to be given the next time."""
         if start >= self.value.size:
@@ -199,7 +199,7 @@ class ReadAhead:
         while self._pieces and not self._pieces[0].start <= start < self._pieces[0].end:
             self._pieces.popleft()
 
-    def _ask(self, client: Client, start: int, count: int) -> None:
+    def _ask(self, client: Session, start: int, count: int) -> None:
         """Have as much on its way as is wanted now, and as is worth while ahead of it."""
         ahead = min(READ_AHEAD_BYTES, self._in_order)
         until = min(self.value.size, start + min(count + ahead, READ_AHEAD_BYTES))

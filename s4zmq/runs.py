@@ -15,7 +15,6 @@ from typing import Any, NamedTuple
 
 from . import wire
 from .checksum import digest_of_file
-from .client import Client, nothing_below, raise_first
 from .codec import Body, error_of
 from .commandtext import check_command
 from .errors import Cancelled, CommandFailed, JobCancelled, KeyExists, LocalFileError, S4Error, map_errors
@@ -23,6 +22,7 @@ from .keys import Selection, parse_indir, show
 from .limits import SLOWEST_KEPT
 from .localfiles import open_to_read
 from .puts import Item, Putter
+from .session import Session, nothing_below, raise_first
 from .units import times_mean
 
 
@@ -181,7 +181,7 @@ class Job(NamedTuple):
 
 
 def run_job(
-    client: Client,
+    client: Session,
     job: Job,
     on_progress: OnProgress | None = None,
     *,
@@ -206,7 +206,7 @@ def run_job(
     return summary
 
 
-def rehearse(client: Client, job: Job) -> Mapping[str, wire.Planned]:
+def rehearse(client: Session, job: Job) -> Mapping[str, wire.Planned]:
     """What each node would do, in the order of the roster; changes nothing. Raises what `run_job`
     would raise before any command runs."""
     client.holds_work()
@@ -234,7 +234,7 @@ def _digest_of(path: str) -> bytes:
         os.close(fd)
 
 
-def _plan(client: Client, job: Job) -> Mapping[str, wire.Planned]:
+def _plan(client: Session, job: Job) -> Mapping[str, wire.Planned]:
     """Raises KeyNotFound where nothing is selected, KeyExists where an output is in the way."""
     replies = client.courier.ask_each({node: job.plan for node in client.roster.nodes}, resend=False)
     planned = {node: replies[node][0] for node in client.roster.nodes}
@@ -250,7 +250,7 @@ def _plan(client: Client, job: Job) -> Mapping[str, wire.Planned]:
     return planned
 
 
-def _ship(client: Client, job: bytes, shipped: Mapping[str, str]) -> None:
+def _ship(client: Session, job: bytes, shipped: Mapping[str, str]) -> None:
     putter = Putter(client, job=job)
     putter.put_all(Item(path, name, node) for name, path in shipped.items() for node in client.roster.nodes)
 
@@ -260,7 +260,7 @@ class _Running:
 
     def __init__(
         self,
-        client: Client,
+        client: Session,
         plan: wire.Plan,
         planned: Mapping[str, wire.Planned],
         on_progress: OnProgress | None,

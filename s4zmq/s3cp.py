@@ -11,13 +11,13 @@ from typing import Any, NamedTuple, Union
 
 from . import wire
 from .amounts import Counts, Share, sum_of
-from .client import Client, nothing_below
 from .codec import Body, error_of
 from .copying import key_for, require_room
 from .errors import AwsMissing, Cancelled, RequestError, S4Error, WorldError
 from .keys import SCHEME, Folder, Key
 from .progress import Progress
 from .s3names import S3_SCHEME, Place
+from .session import Session, nothing_below
 from .units import show_count
 
 _SHOWN = 50
@@ -38,7 +38,7 @@ class _Task(NamedTuple):
 
 
 def copy_s3(
-    client: Client, source: str, target: str, *, recursive: bool, resume: bool, progress: Progress
+    client: Session, source: str, target: str, *, recursive: bool, resume: bool, progress: Progress
 ) -> Counts:
     """Copy one object or key, or with `recursive` everything below; what was copied. Raises S4Error."""
     task, planned = plan_s3(client, source, target, recursive=recursive, resume=resume)
@@ -48,7 +48,7 @@ def copy_s3(
 
 
 def plan_s3(
-    client: Client, source: str, target: str, *, recursive: bool, resume: bool
+    client: Session, source: str, target: str, *, recursive: bool, resume: bool
 ) -> tuple[_Task, Mapping[str, wire.Moved]]:
     """What each node would do; nothing moves. Raises what `copy_s3` would raise before anything does."""
     _refuse_others(source, target)
@@ -67,7 +67,7 @@ def _refuse_others(source: str, target: str) -> None:
         raise RequestError("cp does not copy between S3 and local files: use `aws s3 cp`, or go by s4://")
 
 
-def _task_in(client: Client, source: str, target: str, recursive: bool, resume: bool) -> _Task:
+def _task_in(client: Session, source: str, target: str, recursive: bool, resume: bool) -> _Task:
     place = Place.parse(source)
     nothing = AwsMissing(f"no object in {place.below()}: is its name right?")
     if recursive:
@@ -80,7 +80,7 @@ def _task_in(client: Client, source: str, target: str, recursive: bool, resume: 
     return _Task(wire.StageIn(*place, str(key), True, resume, False), [client.owner(key)], nothing)
 
 
-def _task_out(client: Client, source: str, target: str, recursive: bool, resume: bool) -> _Task:
+def _task_out(client: Session, source: str, target: str, recursive: bool, resume: bool) -> _Task:
     place = Place.parse(target)
     if recursive:
         folder, place = Folder.parse(source), place.below()
@@ -97,7 +97,7 @@ def _task_out(client: Client, source: str, target: str, recursive: bool, resume:
 # -- planning
 
 
-def _plan(client: Client, task: _Task) -> Mapping[str, wire.Moved]:
+def _plan(client: Session, task: _Task) -> Mapping[str, wire.Moved]:
     """What each node would do, in the order of the roster. Raises where anything is in the way: then
     nothing has moved."""
     request = task.request._replace(dry_run=True)
@@ -115,7 +115,7 @@ def _plan(client: Client, task: _Task) -> Mapping[str, wire.Moved]:
 class _Moving:
     """A copy on all its nodes. What fails on one does not end the others, but for a node that is gone."""
 
-    def __init__(self, client: Client, task: _Task, planned: Mapping[str, wire.Moved]) -> None:
+    def __init__(self, client: Session, task: _Task, planned: Mapping[str, wire.Moved]) -> None:
         self._courier = client.courier
         self._task = task
         self._totals = {node: Counts(reply.keys, reply.bytes) for node, reply in planned.items()}

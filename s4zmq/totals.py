@@ -9,14 +9,14 @@ from typing import Any
 
 from . import wire
 from .amounts import Counts, sum_of
-from .client import Client
 from .codec import Body
+from .session import Session
 
 
 class Totals:
     """Keys and bytes on each node. What a node does not tell is not known."""
 
-    def __init__(self, client: Client, prefix: str) -> None:
+    def __init__(self, client: Session, prefix: str) -> None:
         """`prefix` is text of bucket/dir/name, or empty."""
         self._client = client
         self._prefix = prefix

@@ -146,9 +146,9 @@ def plain_args(argv: list[str]) -> Args | None:
 
 def client_of(args: Args) -> Any:
     """A session with the cluster that the words name."""
-    from .client import Client
+    from .session import Session
 
-    return Client(config_of(args))
+    return Session(config_of(args))
 
 
 def progress_of(args: Args, verb: str, **words: Any) -> Any:

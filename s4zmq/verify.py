@@ -8,16 +8,16 @@ from typing import Any
 
 from . import wire
 from .amounts import Counts, Share, sum_of
-from .client import Client
 from .codec import Body
 from .errors import ChecksumMismatch, KeyNotFound, S4Error
 from .keys import SCHEME, parse_prefix
 from .progress import Progress
+from .session import Session
 from .totals import Totals
 from .units import show_bytes, show_count
 
 
-def verify(client: Client, prefix: str | None, progress: Progress) -> str:
+def verify(client: Session, prefix: str | None, progress: Progress) -> str:
     """What was found good, in a line; `progress` ends before more is said. Names each damaged key on
     stderr, and raises where there is one, where a node does not answer, and where no key starts with
     `prefix`."""
@@ -37,7 +37,7 @@ def verify(client: Client, prefix: str | None, progress: Progress) -> str:
     return f"{amount}: every checksum is right"
 
 
-def _ask_all(client: Client, request: wire.Verify, progress: Progress) -> list[wire.VerifyDone]:
+def _ask_all(client: Session, request: wire.Verify, progress: Progress) -> list[wire.VerifyDone]:
     """The final replies. Raises the first error at once: the other nodes may be at it for hours."""
     counts = dict.fromkeys(client.roster.nodes, Counts())
     done: list[wire.VerifyDone] = []

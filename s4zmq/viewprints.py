@@ -9,8 +9,8 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 
-from .client import Health
 from .jsonlines import utc
+from .session import Health
 from .tables import lay_out, printable
 from .units import show_bytes, show_count
 from .views import JobLog, Jobs, JobView, LogEntry, NodeStatus, NodeUsage, short_ids

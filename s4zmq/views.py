@@ -11,9 +11,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from . import wire
-from .client import Client
 from .errors import KeyNotFound, NodeUnreachable, RequestError, S4Error, WorldError
 from .limits import CANCEL_S, HEALTH_TIMEOUT_S, STATUS_TIMEOUT_S
+from .session import Session
 
 SHORT_ID = 8
 """Digits of a job's id that are shown, where they tell it from the others."""
@@ -149,7 +149,7 @@ class NodeUsage(NamedTuple):
 # -- jobs
 
 
-def list_jobs(client: Client) -> Jobs:
+def list_jobs(client: Session) -> Jobs:
     """The jobs of all nodes that answer, merged by their ids."""
     rows: dict[bytes, list[tuple[str, NodeJob]]] = {}
     replies, errors = _glance(client, wire.ListJobs())
@@ -217,7 +217,7 @@ def short_ids(jobs: Iterable[JobView]) -> dict[str, str]:
     return {id: id[:size] for id in ids}
 
 
-def cancel_job(client: Client, prefix: str) -> JobView:
+def cancel_job(client: Session, prefix: str) -> JobView:
     """Stop a job on all nodes, and wait until nothing of it is left; how it was before. Raises RequestError
     where it has ended already, NodeUnreachable where a node did not answer, WorldError where it still goes
     on after CANCEL_S."""
@@ -246,7 +246,7 @@ def cancel_job(client: Client, prefix: str) -> JobView:
     return job
 
 
-def job_log(client: Client, prefix: str, key: str = "") -> JobLog:
+def job_log(client: Session, prefix: str, key: str = "") -> JobLog:
     """What failed attempts of a job, or only those on `key`, have written to stderr. Raises RequestError as
     `find_job` does, and KeyNotFound where nothing is kept of `key`."""
     jobs = list_jobs(client)
@@ -269,7 +269,7 @@ def job_log(client: Client, prefix: str, key: str = "") -> JobLog:
 # -- nodes
 
 
-def status(client: Client) -> list[NodeStatus]:
+def status(client: Session) -> list[NodeStatus]:
     """Every node, in order, within STATUS_TIMEOUT_S."""
     replies, errors = _glance(client, wire.Status(), STATUS_TIMEOUT_S)
     return [
@@ -283,7 +283,7 @@ def status(client: Client) -> list[NodeStatus]:
 # -- keys
 
 
-def usage(client: Client, prefix: str) -> list[NodeUsage]:
+def usage(client: Session, prefix: str) -> list[NodeUsage]:
     """Keys that start with the text `prefix` of a path, and their bytes, by node in order. Takes as long as
     the disks need. Raises NodeUnreachable, KeyInvalid or NodeBusy."""
     client.holds_work()
@@ -297,7 +297,7 @@ _Replies = dict[str, tuple[Any, Any]]
 _Errors = dict[str, S4Error]
 
 
-def _glance(client: Client, message: Any, timeout_s: float = HEALTH_TIMEOUT_S) -> tuple[_Replies, _Errors]:
+def _glance(client: Session, message: Any, timeout_s: float = HEALTH_TIMEOUT_S) -> tuple[_Replies, _Errors]:
     """(reply and body by node, error by node), each node in one of the two."""
     found = client.glance(message, timeout_s)
     errors = {node: reply for node, (reply, _) in found.items() if isinstance(reply, S4Error)}
@@ -309,7 +309,7 @@ def _glance(client: Client, message: Any, timeout_s: float = HEALTH_TIMEOUT_S) -
     return {node: answer for node, answer in found.items() if node not in errors}, errors
 
 
-def _ask(client: Client, nodes: Iterable[str], message: Any) -> tuple[_Replies, _Errors]:
+def _ask(client: Session, nodes: Iterable[str], message: Any) -> tuple[_Replies, _Errors]:
     """As `_glance`, of some nodes, for as long as they live."""
     found: _Replies = {}
     errors: _Errors = {}

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from .usage import Args, client_of
 
 if TYPE_CHECKING:
-    from .client import Client
     from .errors import S4Error
+    from .session import Session
     from .views import NodeStatus
 
 
@@ -65,7 +65,7 @@ def _status(args: Args) -> int:
         return _status_once(client, as_json=args["--json"])
 
 
-def _status_once(client: Client, *, as_json: bool) -> int:
+def _status_once(client: Session, *, as_json: bool) -> int:
     from .viewprints import status_lines
     from .views import status
 
@@ -86,7 +86,7 @@ def _print_status(nodes: Sequence[NodeStatus]) -> None:
         print_json(status_record(node, now_ns))
 
 
-def _watch(client: Client, *, as_json: bool) -> int:
+def _watch(client: Session, *, as_json: bool) -> int:
     """Until Ctrl-C, which is how this ends and no fault: nothing is said of it."""
     from functools import partial
 

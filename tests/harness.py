@@ -15,10 +15,10 @@ from pathlib import Path
 
 import psutil
 
-from s4zmq.client import Client
 from s4zmq.clusterkey import write_key
 from s4zmq.config import Config, load_config
 from s4zmq.errors import S4Error
+from s4zmq.session import Session
 
 BIN = Path(sys.executable).parent
 START_S = 30.0
@@ -223,7 +223,7 @@ class Cluster:
     def health(self) -> list[bool]:
         for node in self.nodes:
             assert node.is_running, f"node {node.address} ended:\n{node.log}"
-        with Client(self.config) as client:
+        with Session(self.config) as client:
             return [health.is_healthy for health in client.health()]
 
     def stop(self) -> None:
@@ -300,8 +300,8 @@ class Cluster:
             return [f"s4://{path}" for path, _, _ in client.list_keys(prefix, recursive=True)]
 
     @contextmanager
-    def client(self) -> Iterator[Client]:
-        with Client(self.config) as client:
+    def client(self) -> Iterator[Session]:
+        with Session(self.config) as client:
             yield client
 
     def owner(self, name: str) -> Node:

@@ -47,9 +47,10 @@ def installed(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     venv.create(folder, symlinks=True)
     paths = {"base": str(folder), "platbase": str(folder)}
     packages = Path(sysconfig.get_path("purelib", "venv", vars=paths))
-    (packages / "lent.pth").write_text(f"{sysconfig.get_path('purelib')}\n")
     pip = (sys.executable, "-m", "pip", "--python", folder / "bin" / "python", "install", "-q", "--no-deps")
     run(*pip, *built.glob("*.whl"), cwd=built)
+    # Only now, or pip would find ours and be content.
+    (packages / "lent.pth").write_text(f"{sysconfig.get_path('purelib')}\n")
     return folder
 
 

@@ -27,7 +27,7 @@ def words(text: str) -> set[str]:
 LINE = re.compile(r"^import time: +\d+ \| +\d+ \| +(\S+)$", re.M)
 
 ALL = words(
-    "checksum cli client clusterkey codec config courier errors interrupts keys limits lines placement"
+    "checksum cli clusterkey codec config courier errors interrupts keys limits lines placement session"
     " sockets usage wire wirejobs wirekeys wires3 wireviews"
 )
 HEALTH = ALL | {"clusterverbs"}

@@ -15,10 +15,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from ..client import Client
 from ..config import Config
 from ..errors import ConfigError, S4Error
 from ..keys import SCHEME
+from ..session import Session
 from .cluster import Cluster, Signals, throw_away
 from .commands import Commands, Timed
 from .inputs import Inputs
@@ -78,7 +78,7 @@ class Bench:
     def clean_up(self) -> None:
         """Remove the keys and files of the scenario. Raises NodeUnreachable."""
         shutil.rmtree(self.scratch, ignore_errors=True)
-        with Client(self.config) as client:
+        with Session(self.config) as client:
             client.delete_below(f"{self._bucket}/")
 
     @contextmanager
@@ -172,7 +172,7 @@ class Bench:
     def expect_keys(self, folder: str, count: int, size_bytes: int) -> None:
         """That so many keys of so many bytes together stand below `folder`. Raises WrongResult."""
         keys = size = 0
-        with Client(self.config) as client:
+        with Session(self.config) as client:
             for _, key_bytes, _ in client.list_keys(folder.removeprefix(SCHEME), recursive=True):
                 keys, size = keys + 1, size + key_bytes
         self.expect(f"keys below {folder}", keys, count)

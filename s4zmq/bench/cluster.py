@@ -15,10 +15,10 @@ from pathlib import Path
 from types import FrameType
 from typing import NamedTuple
 
-from ..client import Client
 from ..config import Config, load_config
 from ..embedded import down, embedded_config, up
 from ..errors import ConfigError, NodeUnreachable, NoSpace, StorageError, map_errors
+from ..session import Session
 from .sampler import sampled
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -118,7 +118,7 @@ def throw_away(
 
 
 def _require_health(config: Config) -> None:
-    with Client(config) as client:
+    with Session(config) as client:
         for health in client.health():
             if not health.is_healthy:
                 raise NodeUnreachable(f"node {health.node} is not healthy: {health.reason or 'no answer'}")

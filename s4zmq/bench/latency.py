@@ -18,7 +18,7 @@ from pathlib import Path
 import zmq
 
 from .. import codec, sockets
-from ..client import Client
+from ..session import Session
 from ..wire import Ping
 from .bench import Bench, Scenario, WrongResult
 from .jobs import BUILTIN
@@ -139,7 +139,7 @@ def _targets(bench: Bench) -> Iterator[tuple[Target, Target]]:
     """The node that holds the large values, and a bare ROUTER."""
     node = bench.config.roster.owner("000_value")
     argv = [sys.executable, "-m", "s4zmq.bench.echo"]
-    with bench.commands.background(argv, is_read=True) as echo, Client(bench.config) as client:
+    with bench.commands.background(argv, is_read=True) as echo, Session(bench.config) as client:
         assert echo.stdout is not None
         address = f"127.0.0.1:{int(echo.stdout.readline())}"
         courier, bare = client.courier, sockets.Context()

@@ -13,7 +13,7 @@ import pytest
 
 from s4zmq.clusterkey import write_key
 
-from ..harness import BIN
+from ..harness import BIN, without_progress
 from .kit import most_at_once
 
 
@@ -43,7 +43,7 @@ class Machine:
 
     def ok(self, *words: object, stdin: bytes = b"") -> str:
         done = self.s4(*words, stdin=stdin)
-        assert (done.returncode, done.stderr) == (0, b""), (words, done)
+        assert (done.returncode, without_progress(done.stderr)) == (0, b""), (words, done)
         return done.stdout.decode()
 
     def refused(self, *words: object, status: int = 1) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from s4zmq import wire
-from s4zmq.client import Client
+from s4zmq.session import Session
 from s4zmq.streams import FileSource, Upload
 
 from ..cluster.kit import make_tree, put_keys, some_bytes, transfers_open
@@ -37,7 +37,7 @@ def cluster(tmp_path: Path, small_disk: Callable[..., SmallDisk]) -> Iterator[Cl
 class Put:
     """A large put that goes on only when told to."""
 
-    def __init__(self, client: Client, node: str, file: Path, key: str) -> None:
+    def __init__(self, client: Session, node: str, file: Path, key: str) -> None:
         self._courier = client.courier
         client.holds_work()
         self.ended: list[Any] = []

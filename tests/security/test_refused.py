@@ -17,11 +17,11 @@ from zmq.utils import z85
 
 from s4zmq import codec, wire
 from s4zmq.checksum import digest_of
-from s4zmq.client import Client
 from s4zmq.clusterkey import read_key
 from s4zmq.config import load_config
 from s4zmq.errors import AccessDenied, NodeUnreachable
 from s4zmq.keys import Key
+from s4zmq.session import Session
 
 from ..cluster.kit import commands_running, make_tree
 from ..faults.verbs import Requests, every_verb
@@ -250,7 +250,7 @@ def test_a_port_of_another_program_is_told_as_such(
         conf = tmp_path / "s4.conf"
         conf.write_text(f"{address}\n")
         config, begun = load_config(str(conf), other_key if holds_one else ""), time.monotonic()
-        with Client(config) as client, pytest.raises(AccessDenied, match="no node at all") as caught:
+        with Session(config) as client, pytest.raises(AccessDenied, match="no node at all") as caught:
             client.delete(Key.parse("s4://b/x"))
         assert address in caught.value.text
         assert time.monotonic() - begun < TOLD_WITHIN_S
@@ -260,7 +260,7 @@ def test_a_port_that_says_nothing_is_a_node_that_hangs(tmp_path: Path, other_key
     with listener(b"", hangs_up=False) as address:
         conf = tmp_path / "s4.conf"
         conf.write_text(f"{address}\n")
-        with Client(load_config(str(conf), other_key)) as client, pytest.raises(NodeUnreachable):
+        with Session(load_config(str(conf), other_key)) as client, pytest.raises(NodeUnreachable):
             client.delete(Key.parse("s4://b/x"))
 
 

@@ -16,12 +16,12 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-from s4zmq.client import Client
 from s4zmq.config import Config, load_config
 from s4zmq.errors import S4Error
 from s4zmq.gets import Getter, Wanted
 from s4zmq.keys import Key
 from s4zmq.puts import Item, Putter
+from s4zmq.session import Session
 
 _SINGLE = 8
 _BATCH = 40
@@ -66,7 +66,7 @@ class Rounds:
         self._count += 1
         folder = f"honest/{os.getpid()}/{self._count}/"
         keys = [Key.parse(f"s4://{folder}{self._number}_{n}") for n in range(len(self._values))]
-        with Client(self._config) as client:
+        with Session(self._config) as client:
             items = [
                 Item(str(path), str(key), client.owner(key))
                 for path, key in zip(self._paths, keys, strict=True)
@@ -81,7 +81,7 @@ class Rounds:
             self._get_rest(client, keys)
             client.delete_below(folder)
 
-    def _get_rest(self, client: Client, keys: list[Key]) -> None:
+    def _get_rest(self, client: Session, keys: list[Key]) -> None:
         wanted = [
             Wanted(key, f"{path}.got", len(value))
             for key, path, value in zip(keys, self._paths, self._values, strict=True)

@@ -9,11 +9,11 @@ import pytest
 
 from s4zmq import pool as room
 from s4zmq import wire
-from s4zmq.client import Client as Session
 from s4zmq.config import Config
 from s4zmq.errors import KeyNotFound, RequestError
 from s4zmq.placement import Roster
 from s4zmq.pool import Pool
+from s4zmq.session import Session
 
 from .helpers import NODE
 

@@ -10,11 +10,11 @@ import pytest
 
 from s4zmq import wire
 from s4zmq.checksum import digest_of
-from s4zmq.client import Client, Value
 from s4zmq.errors import ChecksumMismatch, KeyNotFound, KeyReplaced, NodeUnreachable, S4Error
 from s4zmq.keys import Key
 from s4zmq.limits import CHUNK_BYTES, RANGES_IN_FLIGHT, READ_AHEAD_BYTES, READ_BUFFER_BYTES
 from s4zmq.ranges import Part, ReadAhead, read_part, read_parts
+from s4zmq.session import Session, Value
 
 NODE = "127.0.0.1:7000"
 KEY = Key("b/k")
@@ -57,8 +57,8 @@ class FakeNode:
             self.step()
 
     @property
-    def session(self) -> Client:
-        return cast(Client, self)
+    def session(self) -> Session:
+        return cast(Session, self)
 
     @property
     def bytes_asked(self) -> int:

@@ -47,7 +47,7 @@ class Health(NamedTuple):
     """What the node said against it; "" where it is healthy, or said nothing."""
 
 
-class Client:
+class Session:
     """A session with a cluster. Close it, or use it as a context: then its work ends with it."""
 
     def __init__(self, config: Config) -> None:
@@ -59,7 +59,7 @@ class Client:
         self.has_work = False
         """Whether a node may hold something for this session."""
 
-    def __enter__(self) -> Client:
+    def __enter__(self) -> Session:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
@@ -203,7 +203,7 @@ class Client:
 class NodeListing:
     """One node's part of a listing: a page in hand, the next one on its way."""
 
-    def __init__(self, client: Client, node: str, prefix: str, recursive: bool) -> None:
+    def __init__(self, client: Session, node: str, prefix: str, recursive: bool) -> None:
         self._client = client
         self._courier = client.courier
         self._node = node
