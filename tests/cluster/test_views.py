@@ -59,7 +59,7 @@ def slow(numbers: Cluster) -> Iterator[subprocess.Popen[bytes]]:
     """A job whose commands have all begun, and do not end."""
     words = ("map", "--jobs", "2", "s4://in/", "s4://out/", "echo begun >&2; sleep 1000")
     with started(numbers, *words) as process:
-        wait_until(lambda: running_commands(numbers) == 6, "all commands to run")
+        wait_until(lambda: running_commands(numbers) == 6, "all commands to run", 30)
         yield process
 
 
@@ -177,7 +177,7 @@ def test_what_was_cancelled_is_finished_by_resume(numbers: Cluster, tmp_path: Pa
 def test_a_shuffle_is_cancelled_on_all_nodes(numbers: Cluster) -> None:
     words = ("map-to-n", "s4://in/", "s4://out/", "cat > y; echo y; sleep 1000")
     with started(numbers, *words) as process:
-        wait_until(lambda: running_commands(numbers) >= 3, "commands to run")
+        wait_until(lambda: running_commands(numbers) >= 3, "commands to run", 30)
         numbers.ok("cancel", newest(numbers).job)
         assert process.wait(timeout=10) == 1
         assert process.stderr
