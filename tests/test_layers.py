@@ -132,11 +132,11 @@ def test_an_import_is_found_wherever_it_stands(source: str, rooms: set[str]) -> 
 
 def test_a_folder_of_modules_is_one_room() -> None:
     inside = ("s4zmq", "bench")
-    assert imported_rooms("from ..client import Client\nfrom .inputs import x", inside) == {
-        "client",
+    assert imported_rooms("from ..session import Session\nfrom .inputs import x", inside) == {
+        "session",
         "bench",
     }
-    assert not complaints("bench", {"bench", "client"})
+    assert not complaints("bench", {"bench", "session"})
 
 
 def test_an_import_from_above_or_beside_is_named() -> None:
