@@ -64,8 +64,9 @@ class Tally:
             if path > self._place and path not in self._fresh:
                 return  # the walk will not find it
             self._fresh.discard(path)
-            self.keys -= 1
-            self.bytes -= size
+            # Files that were changed by hand may have been counted as smaller ones, or not at all.
+            self.keys = max(0, self.keys - 1)
+            self.bytes = max(0, self.bytes - size)
 
     # -- the walk
 

@@ -59,8 +59,18 @@ def slow(numbers: Cluster) -> Iterator[subprocess.Popen[bytes]]:
     """A job whose commands have all begun, and do not end."""
     words = ("map", "--jobs", "2", "s4://in/", "s4://out/", "echo begun >&2; sleep 1000")
     with started(numbers, *words) as process:
-        wait_until(lambda: running_commands(numbers) == 6, "all commands to run", 30)
+        wait_for_commands(numbers, process, 6)
         yield process
+
+
+def wait_for_commands(cluster: Cluster, process: subprocess.Popen[bytes], count: int) -> None:
+    """Until so many commands of a job run, which must not end before."""
+
+    def have_begun() -> bool:
+        assert process.poll() is None, process.communicate()
+        return running_commands(cluster) >= count
+
+    wait_until(have_begun, f"{count} commands to run", 30)
 
 
 def running_commands(cluster: Cluster) -> int:
@@ -96,7 +106,7 @@ def test_a_job_that_runs_is_shown_first_and_ends_as_it_did(
     assert head.split()[:5] == ["JOB", "KIND", "STATE", "DONE", "FAILED"]
     job = newest(cluster)
     assert first.startswith(f"{job.job[:8]}  map ")
-    assert re.search(r" running +0/6 +0  .* s4://in/ -> s4://out/  echo begun >&2; sleep 1000$", first)
+    assert re.search(r" running +0/6 +0  .* s4://in/ -> s4://out/ +echo begun >&2; sleep 1000$", first)
     assert sorted(job.running_on) == sorted(cluster.config.roster.nodes)
     slow.send_signal(signal.SIGINT)
     slow.wait(timeout=10)
@@ -177,7 +187,7 @@ def test_what_was_cancelled_is_finished_by_resume(numbers: Cluster, tmp_path: Pa
 def test_a_shuffle_is_cancelled_on_all_nodes(numbers: Cluster) -> None:
     words = ("map-to-n", "s4://in/", "s4://out/", "cat > y; echo y; sleep 1000")
     with started(numbers, *words) as process:
-        wait_until(lambda: running_commands(numbers) >= 3, "commands to run", 30)
+        wait_for_commands(numbers, process, 3)
         numbers.ok("cancel", newest(numbers).job)
         assert process.wait(timeout=10) == 1
         assert process.stderr

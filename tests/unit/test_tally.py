@@ -91,6 +91,16 @@ def test_what_was_counted_before_a_second_walk_counts_no_more() -> None:
         assert world.told == (len(PATHS), 3 * len(PATHS))
 
 
+def test_a_key_that_grew_by_hand_makes_no_count_negative() -> None:
+    tally = Tally(most_fresh=10)
+    tally.begin()
+    tally.end()
+    tally.add("b/x", 3)
+    tally.remove("b/x", 5)
+    tally.remove("b/by-hand", 7)
+    assert (tally.keys, tally.bytes) == (0, 0)
+
+
 def test_it_is_whole_at_the_end_of_a_walk_and_overrun_by_too_many_new_keys() -> None:
     tally = Tally(most_fresh=2)
     tally.begin()
