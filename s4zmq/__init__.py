@@ -23,8 +23,8 @@ layers only, and a test keeps that:
         handshakes
      6  courier bashes slots reception datadir listing scratch sinks inbox spool linefile s3bucket
         history ec2
-     7  session streams recount usages counting keyserver outputs parcels s3sums uploads
-     8  usage totals views puts gets ranges pool printing staging evals inputs judging verifier
+     7  session streams recount walks counting keyserver outputs parcels s3sums uploads
+     8  usage totals views puts gets ranges pool printing staging evals inputs judging verifier usages
         s3fetch answers
      9  files evaluating viewprints verify copying runs fates s3upload
         synopsis

@@ -45,7 +45,3 @@ class Bouncer:
         if suspect.messages >= self._patience:
             del self._suspects[fd]
             self.cuts += cut(fd, suspect.inode)
-
-    def forget(self) -> None:
-        """Everybody is as good as new."""
-        self._suspects = {}

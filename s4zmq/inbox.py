@@ -132,7 +132,6 @@ class Inbox(threading.Thread):
 
     def _bind_anew(self) -> None:
         self._shall_bind_anew = False
-        self._bouncer.forget()
         host, _, port = self.address.rpartition(":")
         self._socket, _ = sockets.bind_anew(
             self._socket, lambda: sockets.bind_data(self._context, host, int(port))

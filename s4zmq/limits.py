@@ -239,10 +239,10 @@ REPROACHES = 16
 request at a time, after all others, and what it says meanwhile is not heard."""
 
 CUT_CONTROL, CUT_DATA = 1000, 64
-"""So many messages that are not heard, in STRANGER_S, end a connection. To drop one costs some 3 us, and
-who is cut off dials again, which with a cluster key costs a hundred times that. More than CONTROL_RCVHWM
-and DATA_HWM; an honest client has REQUEST_WINDOW of them under way, or as many late chunks of a transfer
-that was ended as INBOX_CHUNKS."""
+"""So many messages that are not heard, in STRANGER_S, end a connection. Late, as who is cut off dials
+again: beside a flood an honest client was slower with 24 here. More than CONTROL_RCVHWM and DATA_HWM; an
+honest client has REQUEST_WINDOW of them under way, or as many late chunks of a transfer that was ended as
+INBOX_CHUNKS."""
 
 MAX_STRANGERS = 4096
 """Connections of which a node remembers that they sent bad messages."""

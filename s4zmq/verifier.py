@@ -1,12 +1,10 @@
-"""`s4 verify` on the node: every key below a prefix read anew, by a thread for each request.
+"""`s4 verify` on the node: every key below a prefix read anew.
 
-Not on a disk thread: it takes as long as the disk needs. It ends with its client, as an eval does.
 Changes nothing but what the store remembers of checked files.
 """
 
 from __future__ import annotations
 
-import logging
 import os
 import stat
 import threading
@@ -18,10 +16,8 @@ from .caller import Caller
 from .codec import Body, row_of
 from .errors import (
     Cancelled,
-    InternalError,
     KeyInvalid,
     KeyNotFound,
-    NodeBusy,
     S4Error,
     StorageError,
     WorldError,
@@ -31,8 +27,7 @@ from .limits import MAX_FAILURES_KEPT, MAX_VERIFIES, TICK_S
 from .listing import walk
 from .sessions import Sessions
 from .store import Store
-
-log = logging.getLogger(__name__)
+from .walks import Walks
 
 
 class Verifier:
@@ -40,47 +35,19 @@ class Verifier:
 
     def __init__(self, store: Store, sessions: Sessions) -> None:
         self._store = store
-        self._sessions = sessions
-        self._running: dict[tuple[bytes, int], threading.Event] = {}
-        """The event ends it."""
+        self._walks = Walks(store, sessions, "verify")
 
     def on_verify(self, request: wire.Verify, body: Body, caller: Caller) -> None:
         """Start. Raises KeyInvalid, or NodeBusy where too many run or too many clients have work."""
         prefix = parse_prefix("s4://" + request.prefix)
-        if len(self._running) >= MAX_VERIFIES:
-            raise NodeBusy(f"{MAX_VERIFIES} verifies run on node {self._store.node}: try again")
-        token, ended = caller.token, threading.Event()
-        self._running[token] = ended
-        try:
-            self._sessions.own(caller.session, token, ended.set)
-            args = (prefix, ended, caller)
-            threading.Thread(target=self._run, args=args, name="verify", daemon=True).start()
-        except BaseException:
-            self._forget(token)
-            raise
+        self._walks.start(
+            caller,
+            lambda ended: _Walk(self._store, ended, caller.answer).run(prefix),
+            most=MAX_VERIFIES,
+        )
 
     def __len__(self) -> int:
-        return len(self._running)
-
-    def _forget(self, token: tuple[bytes, int]) -> None:
-        self._sessions.release(token[0], token)
-        self._running.pop(token, None)
-
-    def _run(self, prefix: str, ended: threading.Event, caller: Caller) -> None:
-        try:
-            with self._store.disk_errors("verify"):
-                reply: object = _Walk(self._store, ended, caller.answer).run(prefix)
-        except S4Error as error:
-            reply = error
-        except Exception:
-            log.exception("a verify failed")
-            reply = InternalError(f"a bug on node {self._store.node}: see its log")
-        finally:
-            self._forget(caller.token)
-        if isinstance(reply, S4Error):
-            caller.fail(reply)
-        else:
-            caller.answer(reply)
+        return len(self._walks)
 
 
 class _Walk:

@@ -176,7 +176,7 @@ def test_one_too_many_is_refused(bench: Bench, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(room, "MAX_VERIFIES", 2)
     bench.start(id=1)
     bench.start(id=2)
-    with pytest.raises(NodeBusy, match=f"2 verifies run on node {NODE}: try again"):
+    with pytest.raises(NodeBusy, match=f"2 of verify run on node {NODE}: try again"):
         bench.start(id=3)
     assert len(bench.verifier) == 2
 

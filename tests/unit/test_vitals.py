@@ -116,7 +116,7 @@ def test_usage_counts_and_leaves_nothing(usages: Usages, store: Store) -> None:
     usages.on_usage(wire.Usage("b/d1"), b"", letters.caller())
     wait_until(lambda: letters, "an answer")
     assert letters[0].message == wire.UsageReply(2, 4)
-    assert (len(usages), len(usages._sessions)) == (0, 0)
+    assert (len(usages), len(usages._walks._sessions)) == (0, 0)
 
 
 def test_usage_of_a_bad_prefix_and_of_too_many_at_once_is_refused(
@@ -133,7 +133,7 @@ def test_usage_of_a_bad_prefix_and_of_too_many_at_once_is_refused(
 def test_usage_ends_with_its_client(usages: Usages, store: Store) -> None:
     put(store, "s4://b/k", b"")
     ended = threading.Event()
-    usages._sessions.own(SESSION, "usage", ended.set)
-    usages._sessions.close(SESSION)
+    usages._walks._sessions.own(SESSION, "usage", ended.set)
+    usages._walks._sessions.close(SESSION)
     with pytest.raises(Cancelled):
         usages._count("b/", ended)
