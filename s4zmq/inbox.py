@@ -20,7 +20,7 @@ from . import codec, points, sockets
 from .bouncer import Bouncer
 from .caller import Caller
 from .errors import Cancelled, InternalError, NodeBusy, S4Error
-from .limits import CUT_DATA, INBOX_CHUNKS, MAX_TRANSFERS, WINDOW_CHUNKS
+from .limits import CUT_DATA, INBOX_CHUNKS, LATE_TRANSFERS, MAX_TRANSFERS, WINDOW_CHUNKS
 from .mailbox import Mailbox
 from .sessions import Sessions
 from .transfer import Incoming, Piece
@@ -63,12 +63,13 @@ class Inbox(threading.Thread):
         self.address = f"{host}:{self.port}"
         self._sessions = sessions
         self._arrivals: dict[bytes, _Arrival] = {}
+        self._ended: dict[bytes, None] = {}
         self._discards: Mailbox[tuple[bytes, S4Error | None]] = Mailbox()
         self._stopping = False
         self._shall_bind_anew = False
         self._bouncer = Bouncer(CUT_DATA)
         self.dropped = 0
-        """Messages that belonged to no transfer."""
+        """Messages that belonged to no transfer, or to one that has ended."""
         self.opened = 0
         """Transfers since the start."""
 
@@ -142,25 +143,28 @@ class Inbox(threading.Thread):
         with suppress(zmq.Again):
             for _ in range(_DRAIN_MESSAGES):
                 frames = sockets.receive(self._socket)
-                dropped = self.dropped
-                self._on_frames([frame.buffer for frame in frames])
-                if self.dropped > dropped:
+                if not self._is_taken([frame.buffer for frame in frames]):
                     self._bouncer.note(sockets.descriptor_of(frames[0]))
         if self.dropped - before > _DRAIN_MESSAGES // 2:
             time.sleep(_JUNK_PAUSE_S)
 
-    def _on_frames(self, frames: list[memoryview]) -> None:
+    def _is_taken(self, frames: list[memoryview]) -> bool:
+        """Take a chunk; False where it is none that anybody who was granted a transfer would send."""
         try:
             chunk = codec.decode_chunk(frames[0])
         except S4Error:
             self.dropped += 1
-            return
+            return False
         arrival = self._arrivals.get(chunk.transfer)
         if arrival is None or len(frames) != 2:
             self.dropped += 1
-            return
+            return len(frames) == 2 and chunk.transfer in self._ended
+        self._take(arrival, chunk, frames[1])
+        return True
+
+    def _take(self, arrival: _Arrival, chunk: codec.Chunk, data: memoryview) -> None:
         try:
-            self._on_chunk(arrival, chunk, frames[1])
+            self._on_chunk(arrival, chunk, data)
         except S4Error as error:
             self._end(chunk.transfer, error)
         except Exception:
@@ -184,6 +188,9 @@ class Inbox(threading.Thread):
     def _forget(self, transfer: bytes) -> _Arrival | None:
         arrival = self._arrivals.pop(transfer, None)
         if arrival:
+            self._ended[transfer] = None
+            if len(self._ended) > LATE_TRANSFERS:
+                del self._ended[next(iter(self._ended))]
             self._sessions.release(arrival.caller.session, arrival.caller.token)
         return arrival
 

@@ -95,8 +95,12 @@ class Reception:
                 self._is_flooded = True
                 self._threads.hold()
             identity = frames[0].bytes
-            if self._is_unheard(identity):
-                self._ignore(identity, frames[-1])
+            if self.strangers.is_muted(identity):
+                self.nonsense += 1
+                self._bouncer.note(sockets.descriptor_of(frames[-1]))
+            elif self._is_too_soon(identity):
+                self.nonsense += 1
+                self.strangers.refuse(identity)
             else:
                 self._take(identity, [frame.buffer for frame in frames[1:]])
         self._threads.go_on()
@@ -128,21 +132,10 @@ class Reception:
         for letter in self.admissions.take_kept(session):
             self.replies.send_now(letter)
 
-    def _is_unheard(self, identity: bytes) -> bool:
-        """A stranger may be muted, not take its replies, or have to wait for one before it says more."""
-        strangers = self.strangers
-        return (
-            strangers.is_muted(identity)
-            or (strangers.is_slow(identity) and self.admissions.has_any(identity))
-            or self.replies.is_parked(identity)
-        )
-
-    def _ignore(self, identity: bytes, frame: zmq.Frame) -> None:
-        self.nonsense += 1
-        if self.strangers.is_muted(identity):
-            self._bouncer.note(sockets.descriptor_of(frame))
-        else:
-            self.strangers.refuse(identity)
+    def _is_too_soon(self, identity: bytes) -> bool:
+        """Whether a stranger does not take its replies, or has to wait for one before it says more."""
+        is_waiting = self.strangers.is_slow(identity) and self.admissions.has_any(identity)
+        return is_waiting or self.replies.is_parked(identity)
 
     def refuse(self, identity: bytes, frames: Sequence[memoryview], error: S4Error) -> None:
         """The message makes no sense. Says so, unless that was said too often."""

@@ -27,6 +27,9 @@ class _Counts:
             self._now[identity] = count
         return count
 
+    def __contains__(self, identity: bytes) -> bool:
+        return identity in self._now or identity in self._before
+
     def of(self, identity: bytes) -> int:
         """In this interval or the one before, where it was more often."""
         return max(self._now.get(identity, 0), self._before.get(identity, 0))
@@ -48,7 +51,7 @@ class Strangers:
 
     def is_muted(self, identity: bytes) -> bool:
         """Whether what comes from this connection is not worth a look."""
-        return self._muted.of(identity) > 0
+        return identity in self._muted
 
     def is_slow(self, identity: bytes) -> bool:
         """Whether it is served one request at a time, and after others."""

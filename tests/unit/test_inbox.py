@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -13,8 +14,9 @@ from s4zmq import inbox as room
 from s4zmq import sockets
 from s4zmq.checksum import digest_of
 from s4zmq.codec import Chunk, encode_chunk
-from s4zmq.errors import NodeBusy, StorageError
+from s4zmq.errors import Cancelled, NodeBusy, StorageError
 from s4zmq.inbox import Inbox
+from s4zmq.limits import CUT_DATA
 from s4zmq.sessions import Sessions
 from s4zmq.transfer import Piece
 from s4zmq.wire import Credit, Failure, Granted, Stored
@@ -158,6 +160,45 @@ def test_strangers_are_counted_and_dropped(bench: Bench) -> None:
         bench.push.send_multipart(frames, zmq.NOBLOCK)
     wait_until(lambda: bench.inbox.dropped == 3, "three messages to be dropped")
     assert bench.letters == []
+
+
+def _has_dropped(bench: Bench, count: int) -> bool:
+    return bench.inbox.dropped >= count
+
+
+def _go_on(bench: Bench, transfer: bytes) -> None:
+    for number in range(CUT_DATA):
+        assert bench.push.poll(5000, zmq.POLLOUT)
+        bench.push.send_multipart([encode_chunk(Chunk(transfer, 0, False)), b"x"], zmq.NOBLOCK)
+        wait_until(partial(_has_dropped, bench, number + 1), "it to be dropped")
+
+
+def test_who_goes_on_with_chunks_of_no_transfer_is_cut_off(bench: Bench) -> None:
+    _go_on(bench, b"?" * 16)
+    wait_until(lambda: bench.inbox._bouncer.cuts == 1, "the connection to be cut")
+
+
+def test_who_goes_on_with_late_chunks_is_not_cut_off(bench: Bench) -> None:
+    sink = MemorySink()
+    granted = bench.open(sink, [1000])
+    bench.inbox.discard(granted.transfer, Cancelled("ended"))
+    assert bench.final().code == Cancelled.code
+    _go_on(bench, granted.transfer)
+    healthy = bench.open(MemorySink(), [1000])
+    bench.send(healthy.transfer, 0, VALUE)
+    bench.send(healthy.transfer, 1000, digest_of(VALUE), last=True)
+    wait_until(lambda: isinstance(bench.letters[-1].message, Stored), "the value to be taken")
+    assert bench.inbox._bouncer.cuts == 0
+
+
+def test_transfers_that_have_ended_are_remembered_up_to_a_bound(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room, "LATE_TRANSFERS", 2)
+    ids = [bench.open(MemorySink(), None).transfer for _ in range(3)]
+    for transfer in ids:
+        bench.inbox.discard(transfer)
+    wait_until(lambda: list(bench.inbox._ended) == ids[1:], "the oldest to be forgotten")
 
 
 def test_a_transfer_ends_with_its_session(bench: Bench) -> None:
