@@ -49,7 +49,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .answers import Entry, EvalResult, Stat
+    from .answers import Entry, EvalResult, Stat, Verified
     from .api import Client
     from .errors import (
         AccessDenied,
@@ -94,11 +94,12 @@ __all__ = [
     "RequestError",
     "S4Error",
     "Stat",
+    "Verified",
 ]
 
 _ROOMS = {
     "Client": "api",
-    **dict.fromkeys(("Entry", "EvalResult", "Stat"), "answers"),
+    **dict.fromkeys(("Entry", "EvalResult", "Stat", "Verified"), "answers"),
     "Evaluation": "evaluating",
     **dict.fromkeys(("KeyReader", "KeyWriter"), "files"),
 }

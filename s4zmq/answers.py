@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timezone
 from typing import NamedTuple
 
@@ -49,6 +50,20 @@ class Stat(NamedTuple):
     def modified(self) -> datetime:
         """Time of the commit, in UTC."""
         return datetime.fromtimestamp(self.made_ns / 1e9, timezone.utc)
+
+
+class Verified(NamedTuple):
+    """What all nodes found when they read their keys anew."""
+
+    keys: int
+    """That were read."""
+
+    bytes: int
+    damaged: int
+    """Of the keys."""
+
+    damages: Sequence[str]
+    """A line for each damaged key, with its node, up to a hundred or so a node."""
 
 
 class EvalResult(NamedTuple):

@@ -13,12 +13,17 @@ from types import TracebackType
 from typing import Union
 
 from . import memory, views
+from .amounts import Counts
+from .answers import Verified
 from .apijobs import JobVerbs
 from .apikeys import KeyVerbs
 from .config import load_config
 from .keys import SCHEME, parse_prefix
 from .pool import Pool
+from .progress import Progress
+from .s3cp import copy_s3
 from .session import Health
+from .verify import look
 from .views import NodeStatus, NodeUsage
 
 Path = Union[str, "os.PathLike[str]"]
@@ -105,6 +110,28 @@ class Client(KeyVerbs, JobVerbs):
         """How many keys that start with this text, and bytes of them, each node has: node, keys, bytes."""
         with self._pool.session() as session:
             return views.usage(session, parse_prefix(prefix))
+
+    def verify(self, prefix: str = SCHEME) -> Verified:
+        """Have all nodes read their keys that start with this text, and compare them with their checksums.
+
+            assert not s4.verify("s4://csv/").damaged
+
+        Raises KeyNotFound where there is none.
+        """
+        with self._pool.session() as session:
+            return look(session, parse_prefix(prefix), Progress())
+
+    def copy_s3(self, source: str, target: str, *, recursive: bool = False, resume: bool = False) -> Counts:
+        """From or to S3, by the nodes, with their credentials; keys, bytes, skipped. With `recursive` all
+        that is below; with `resume` what is there with equal bytes is passed over.
+
+            s4.copy_s3("s3://my-bucket/trip/", "s4://csv/", recursive=True)
+
+        Raises KeyExists, KeyInvalid, AwsMissing, AwsDenied and NoSpace before anything moves.
+        """
+        flags = {"recursive": recursive, "resume": resume}
+        with self._pool.session() as session:
+            return copy_s3(session, source, target, **flags, progress=Progress())
 
 
 def _text(path: Path | None) -> str | None:

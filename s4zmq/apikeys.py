@@ -175,7 +175,8 @@ class KeyVerbs:
         """Raises KeyExists before anything is written; that nobody else is faster shows at the end only."""
         if self.exists(str(key)):
             raise KeyExists(
-                f"{key} already exists; keys are immutable: remove it first, or choose another name"
+                f"{key} already exists; keys are immutable: remove it first, or choose another name",
+                key=str(key),
             )
 
     def stat(self, key: str) -> Stat:

@@ -172,7 +172,7 @@ class Courier:
         if pending is None:
             # A node that refuses our roster or version says so to the ping too, or without an id.
             if isinstance(message, Failure) and (not envelope.id or envelope.id in line.pings):
-                self._fail(line, from_code(*message))
+                self._fail(line, _told_by(line.node, message))
             return
         is_full = isinstance(message, Failure) and message.code == QueueFull.code
         if is_full and line.refuse(envelope.id, time.monotonic()):
@@ -180,7 +180,7 @@ class Courier:
         if type(message) not in INTERIM:
             line.end(envelope.id)
         if isinstance(message, Failure):
-            pending.on_reply(from_code(*message), body)
+            pending.on_reply(_told_by(line.node, message), body)
         else:
             pending.on_reply(message, body)
 
@@ -246,7 +246,8 @@ class Courier:
                 continue
             line.end(lost)
             what = "restarted" if restarted else "lost its connection"
-            pending.on_reply(NodeUnreachable(f"node {line.node} {what} meanwhile: try again"), b"")
+            text = f"node {line.node} {what} meanwhile: try again"
+            pending.on_reply(NodeUnreachable(text, node=line.node), b"")
 
     def _fail(self, line: Line, error: S4Error) -> None:
         """End everything that waits for a node; the next request dials it anew."""
@@ -335,13 +336,20 @@ def _collect(
     return on_reply
 
 
+def _told_by(node: str, failure: Failure) -> S4Error:
+    """The error that a node described: it is about that node, where it names no other one."""
+    return from_code(failure.code, failure.text, {"node": node, **failure.details})
+
+
 def unreachable(node: str, asker: str = "") -> NodeUnreachable:
     """The error for a node that does not answer; `asker` is the peer that asked."""
     if asker:  # which the client may well reach, and then `s4 health` finds nothing
         return NodeUnreachable(
             f"node {node} does not answer its peer {asker}: it is down or hung, or the two are cut off"
-            " from each other, try again"
+            " from each other, try again",
+            node=node,
         )
     return NodeUnreachable(
-        f"node {node} does not answer: it is down, hung or cut off (see `s4 health`), try again"
+        f"node {node} does not answer: it is down, hung or cut off (see `s4 health`), try again",
+        node=node,
     )

@@ -22,7 +22,8 @@ class S4Error(Exception):
         super().__init__(text)
         self.text = text
         self.details = details
-        """Facts for programs, of types that msgpack knows."""
+        """Facts for programs, of types that msgpack knows: `key`, as full text, and `node`, where it is
+        about one, and what else the class names."""
 
 
 class RequestError(S4Error):
@@ -217,7 +218,8 @@ class AwsBusy(WorldError):
 
 
 class CommandFailed(S4Error):
-    """The user's command ended with a status other than 0. `details`: key, node, status."""
+    """The user's command ended with a status other than 0, which `details` has with key and node; or it
+    printed what is no output of it."""
 
     code = "E_COMMAND"
     stderr = b""

@@ -83,7 +83,9 @@ class Download:
             or reply.size != self._size
             or len(body) != count
         ):
-            self.error = KeyReplaced(f"{self._key} was removed and made anew while it was read")
+            self.error = KeyReplaced(
+                f"{self._key} was removed and made anew while it was read", key=str(self._key)
+            )
         else:
             self._expected = reply.digest
             self._early[offset] = body
@@ -308,5 +310,7 @@ def damaged(key: Key, node: str) -> ChecksumMismatch:
     """The error for bytes that do not have the digest that came with them."""
     return ChecksumMismatch(
         f"{key} on node {node} is damaged: its bytes are not those that were stored;"
-        " remove it and make it anew"
+        " remove it and make it anew",
+        key=str(key),
+        node=node,
     )

@@ -237,10 +237,10 @@ class Job:
         """Keep what the failed attempt has to say. One that was ended from outside is no failure."""
         if isinstance(error, Cancelled):
             return
-        stderr, cut = b"", 0
+        key, status, stderr, cut = f"s4://{item.path}", 0, b"", 0
         if isinstance(error, CommandFailed):
+            key, status = error.details["key"], error.details.get("status", 0)
             stderr, cut = error.stderr, error.stderr_cut
-        key, status = error.details.get("key", f"s4://{item.path}"), error.details.get("status", 0)
         text = error.text.partition("\n")[0].rstrip(":")
         entry = Entry(str(key), attempt + 1, int(status), time.time_ns(), text, stderr, cut)
         self._shop.history.logs.note(self.plan.job, entry)

@@ -79,7 +79,7 @@ class KeyServer:
         key = Key.parse(text)
         owner = self._roster.owner(key.name)
         if owner != self._store.node:
-            raise WrongOwner(f"{key} lives on node {owner}, not on {self._store.node}")
+            raise WrongOwner(f"{key} lives on node {owner}, not on {self._store.node}", key=str(key))
         return key
 
     def require_member(self, node: str) -> None:

@@ -52,7 +52,7 @@ class _Piece:
 
     def _on_reply(self, reply: Any, body: Body) -> None:
         if isinstance(reply, KeyNotFound) and self.digest:
-            self.reply = KeyNotFound(f"{self._key} was removed while it was read")
+            self.reply = KeyNotFound(f"{self._key} was removed while it was read", key=str(self._key))
         elif isinstance(reply, S4Error):
             self.reply = reply
         elif self.digest not in (b"", reply.digest):
@@ -213,4 +213,5 @@ class ReadAhead:
 
 
 def _replaced(key: Key) -> KeyReplaced:
-    return KeyReplaced(f"{key} was removed and made anew while it was read: read it from the start")
+    text = f"{key} was removed and made anew while it was read: read it from the start"
+    return KeyReplaced(text, key=str(key))

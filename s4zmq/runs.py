@@ -245,7 +245,8 @@ def _plan(client: Session, job: Job) -> Mapping[str, wire.Planned]:
         whose = " and was not made by this run" if job.plan.resume else ""
         raise KeyExists(
             f"{min(conflicts)} already exists{whose}, so no command was run: remove what is in"
-            f" {job.plan.outdir}, or name another folder"
+            f" {job.plan.outdir}, or name another folder",
+            key=min(conflicts),
         )
     return planned
 

@@ -60,7 +60,8 @@ class Space:
     def _no_space(self, free: int, wanted: int, what: object) -> NoSpace:
         has, needs = show_two(free, wanted)
         others = f" (and {show_bytes(self.reserved)} for transfers under way)" if self.reserved else ""
-        return NoSpace(f"node {self._node} has {has} free{others}, needs {needs} for {what}")
+        text = f"node {self._node} has {has} free{others}, needs {needs} for {what}"
+        return NoSpace(text, node=self._node)
 
 
 class Reservation:

@@ -138,12 +138,12 @@ class Store:
                 return True
             except FileExistsError:
                 if os.path.isdir(path) and not _remove_empty_folders(path):
-                    raise KeyExists(f"{key} is a folder on node {self.node}, so no key") from None
+                    raise self._taken(key, f"is a folder on node {self.node}, so no key") from None
                 if self.refuse_taken(key, stamp.writer, stamp.digest):
                     return False
             except (FileNotFoundError, NotADirectoryError):
                 self._make_folders(key)
-        raise StorageError(f"can not store {key} on node {self.node}: its folder vanishes each time")
+        raise self._refused("store", key, "its folder vanishes each time")
 
     def refuse_taken(self, key: Key, writer: bytes, digest: bytes = b"") -> bool:
         """Whether `writer` has made `key` already. Raises KeyExists where another one's value stands;
@@ -158,25 +158,22 @@ class Store:
         except KeyNotFound:
             return False
         except ChecksumMismatch:
-            raise KeyExists(f"{key} already exists on node {self.node}, and is damaged") from None
+            raise self._taken(key, f"already exists on node {self.node}, and is damaged") from None
         if found.writer == writer:
             return True
-        raise KeyExists(
-            f"{key} already exists; keys are immutable: remove it first, or choose another name",
-            digest=found.digest,
-            size=found.size,
-        )
+        how = "already exists; keys are immutable: remove it first, or choose another name"
+        raise self._taken(key, how, digest=found.digest, size=found.size)
 
     def require_free(self, key: Key) -> None:
         """Raises KeyExists where `key` could not be made now, because a key or a folder is in the way."""
         path = self.path_of(key)
         if os.path.isdir(path) and any(files for _, _, files in os.walk(path)):
-            raise KeyExists(f"{key} is a folder on node {self.node}, so no key")
+            raise self._taken(key, f"is a folder on node {self.node}, so no key")
         if self.exists(key):
-            raise KeyExists(f"{key} already exists; keys are immutable: remove it first")
+            raise self._taken(key, "already exists; keys are immutable: remove it first")
         above = self._key_above(key)
         if above:
-            raise KeyExists(f"{key} can not be made: {above} is a key on node {self.node}, so no folder")
+            raise self._taken(key, f"can not be made: {above} is a key on node {self.node}, so no folder")
 
     def _make_folders(self, key: Key) -> None:
         try:
@@ -186,9 +183,8 @@ class Store:
         except (FileExistsError, NotADirectoryError):
             above = self._key_above(key)
             if above:  # else a folder has just been pruned, as before
-                raise KeyExists(
-                    f"{key} can not be made: {above} is a key on node {self.node}, so no folder"
-                ) from None
+                how = f"can not be made: {above} is a key on node {self.node}, so no folder"
+                raise self._taken(key, how) from None
 
     def _key_above(self, key: Key) -> str:
         """The key that stands where a folder of `key` would have to be, or ""."""
@@ -209,7 +205,7 @@ class Store:
         except OSError as exc:
             if exc.errno in (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP):
                 raise self.not_found(key) from None
-            raise StorageError(f"can not read {key} on node {self.node}: {exc.strerror}") from exc
+            raise self._refused("read", key, exc.strerror) from exc
         try:
             return fd, self._read_stamp(fd, key)
         except BaseException:
@@ -292,11 +288,20 @@ class Store:
 
     def not_found(self, key: Key) -> KeyNotFound:
         """The error for a key that is not here."""
-        return KeyNotFound(f"no such key: {key} (its node would be {self.node})")
+        text = f"no such key: {key} (its node would be {self.node})"
+        return KeyNotFound(text, key=str(key), node=self.node)
 
     def damaged(self, key: Key, how: str) -> ChecksumMismatch:
         """The error for a key whose bytes are not those that were stored."""
-        return ChecksumMismatch(f"{key} on node {self.node} is damaged: {how}; remove it and make it anew")
+        text = f"{key} on node {self.node} is damaged: {how}; remove it and make it anew"
+        return ChecksumMismatch(text, key=str(key), node=self.node)
+
+    def _taken(self, key: Key, how: str, **details: object) -> KeyExists:
+        return KeyExists(f"{key} {how}", key=str(key), node=self.node, **details)
+
+    def _refused(self, verb: str, key: Key, why: str | None) -> StorageError:
+        text = f"can not {verb} {key} on node {self.node}: {why}"
+        return StorageError(text, key=str(key), node=self.node)
 
     # -- removing
 
@@ -319,7 +324,7 @@ class Store:
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
             return False
         except OSError as exc:
-            raise StorageError(f"can not remove {key} on node {self.node}: {exc.strerror}") from exc
+            raise self._refused("remove", key, exc.strerror) from exc
         return True
 
     def prune(self, path: str) -> None:
@@ -343,10 +348,10 @@ class Store:
             raise
         except OSError as exc:
             if exc.errno in FULL:
-                raise NoSpace(f"node {self.node}: {what}: its disk is full") from exc
+                raise NoSpace(f"node {self.node}: {what}: its disk is full", node=self.node) from exc
             if exc.errno == errno.ENAMETOOLONG:
                 raise KeyInvalid(f"node {self.node}: {what}: its path is too long") from exc
-            raise StorageError(f"node {self.node}: {what}: {exc.strerror}") from exc
+            raise StorageError(f"node {self.node}: {what}: {exc.strerror}", node=self.node) from exc
 
 
 class Verified:

@@ -246,7 +246,9 @@ def _plain_file(shop: Workshop, item: Item, path: str, printed: str) -> os.stat_
 def _bad_output(shop: Workshop, item: Item, printed: str, why: str) -> CommandFailed:
     return CommandFailed(
         f"the command on s4://{item.path} (node {shop.node}) printed {show(printed)!r}, but {why}:"
-        " map-to-n wants the path of a file that it wrote, a line each"
+        " map-to-n wants the path of a file that it wrote, a line each",
+        key=f"s4://{item.path}",
+        node=shop.node,
     )
 
 

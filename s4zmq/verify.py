@@ -1,4 +1,4 @@
-"""`s4 verify`: all nodes read their keys anew, and what they found is printed."""
+"""All nodes read their keys anew, and what they found."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 from . import wire
 from .amounts import Counts, Share, sum_of
+from .answers import Verified
 from .codec import Body
 from .errors import ChecksumMismatch, KeyNotFound, S4Error
 from .keys import SCHEME, parse_prefix
@@ -21,20 +22,30 @@ def verify(client: Session, prefix: str | None, progress: Progress) -> str:
     """What was found good, in a line; `progress` ends before more is said. Names each damaged key on
     stderr, and raises where there is one, where a node does not answer, and where no key starts with
     `prefix`."""
-    start = parse_prefix(prefix or SCHEME)
     with progress:
-        done = _ask_all(client, wire.Verify(start), progress)
-    rows = sorted(row[2] for reply in done for row in reply.failures)
-    for text in rows:
+        found = look(client, parse_prefix(prefix or SCHEME), progress)
+    for text in found.damages:
         print(f"s4: {text}", file=sys.stderr)
-    keys, damaged = sum(reply.keys for reply in done), sum(reply.damaged for reply in done)
-    amount = f"{show_count(keys, 'key')}, {show_bytes(sum(reply.bytes for reply in done))}"
-    if damaged:
-        unnamed = f", of which {len(rows)} are named" if damaged > len(rows) else ""
-        raise ChecksumMismatch(f"{amount}: {show_count(damaged, 'key')} damaged{unnamed}")
-    if start and not keys:
-        raise KeyNotFound(f"no key starts with {prefix}: is it right? `s4 ls` shows what is there")
+    amount = f"{show_count(found.keys, 'key')}, {show_bytes(found.bytes)}"
+    if found.damaged:
+        named = len(found.damages)
+        unnamed = f", of which {named} are named" if found.damaged > named else ""
+        raise ChecksumMismatch(f"{amount}: {show_count(found.damaged, 'key')} damaged{unnamed}")
     return f"{amount}: every checksum is right"
+
+
+def look(client: Session, start: str, progress: Progress) -> Verified:
+    """What stands in the keys that start with `start`, as `keys.parse_prefix` gives it. Raises where a node
+    does not answer, and KeyNotFound where there is no such key."""
+    done = _ask_all(client, wire.Verify(start), progress)
+    if start and not any(reply.keys for reply in done):
+        raise KeyNotFound(f"no key starts with {SCHEME}{start}: is it right? `s4 ls` shows what is there")
+    return Verified(
+        sum(reply.keys for reply in done),
+        sum(reply.bytes for reply in done),
+        sum(reply.damaged for reply in done),
+        sorted(row[2] for reply in done for row in reply.failures),
+    )
 
 
 def _ask_all(client: Session, request: wire.Verify, progress: Progress) -> list[wire.VerifyDone]:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from ..harness import Cluster
+from ..unit.helpers import flip_first_byte
 from .kit import make_tree, put_keys
 from .schema import checked
 
@@ -148,6 +149,24 @@ def test_progress_comes_while_a_map_runs_and_never_goes_back(cluster: Cluster) -
     assert "progress" not in kinds(
         records(cluster, "map", "--quiet", *words[:3], "s4://more/", words[4], section=MAPS)
     )
+
+
+def test_an_error_names_the_key_and_the_node(cluster: Cluster, tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_bytes(b"other")
+    put_keys(cluster, {"s4://b/1_k": b"value"})
+    cases = {
+        "E_EXISTS": ("cp", file, "s4://b/1_k"),
+        "E_NOT_FOUND": ("cp", "s4://b/2_k", file),
+        "E_CHECKSUM": ("cp", "s4://b/1_k", file),
+    }
+    for code, words in cases.items():
+        if code == "E_CHECKSUM":
+            flip_first_byte(cluster.nodes[1].path_of("s4://b/1_k"))
+        (error,) = records(cluster, *words, status=1)
+        number = 2 if code == "E_NOT_FOUND" else 1
+        expected = (code, f"s4://b/{number}_k", cluster.nodes[number].address)
+        assert (error["code"], error["key"], error["node"]) == expected
 
 
 def test_ctrl_c_is_an_error_too(cluster: Cluster) -> None:

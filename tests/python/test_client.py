@@ -20,6 +20,7 @@ from s4zmq.runs import Progress
 
 from ..cluster.kit import commands_running, make_tree, read_tree, some_bytes
 from ..harness import Cluster, Node, wait_until
+from ..unit.helpers import flip_first_byte
 
 LARGE = some_bytes(3 * CHUNK_BYTES + 5)
 
@@ -303,6 +304,23 @@ def test_the_cluster_is_found_and_asked(s4: s4zmq.Client, cluster: Cluster, foun
         s4zmq.Client("/none")
     with s4zmq.Client(cluster.conf, "") as keyless, pytest.raises(s4zmq.AccessDenied):
         keyless.get("s4://b/k")
+
+
+def test_keys_are_verified(s4: s4zmq.Client, cluster: Cluster) -> None:
+    assert s4.verify() == (0, 0, 0, [])
+    for name in ("0_k", "1_k"):
+        s4.put(b"value", f"s4://b/{name}")
+    assert s4.verify("s4://b/") == (2, 10, 0, [])
+    flip_first_byte(cluster.nodes[1].path_of("s4://b/1_k"))
+    found = s4.verify()
+    assert (found.keys, found.damaged) == (2, 1)
+    assert found.damages[0].startswith(f"s4://b/1_k on node {cluster.nodes[1].address} is damaged")
+    with pytest.raises(s4zmq.ChecksumMismatch) as caught:
+        s4.get("s4://b/1_k")
+    assert caught.value.details["key"] == "s4://b/1_k"
+    assert caught.value.details["node"] == cluster.nodes[1].address
+    with pytest.raises(s4zmq.KeyNotFound, match="s4://none"):
+        s4.verify("s4://none")
 
 
 def test_a_closed_client_says_so(cluster: Cluster) -> None:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
+import s4zmq
 import s4zmq.examples
 from s4zmq.examples.make_taxi import lines, months
 
@@ -37,6 +40,24 @@ def test_a_folder_goes_out_and_resume_passes_over_what_is_there(
     cluster.ok("cp", "-r", "--resume", "s4://out/", f"s3://{bucket}/back")
     assert get_objects(server, bucket) == wanted
     assert proxy.count("PUT", bucket) == writes + 2
+
+
+def test_python_copies_too(cluster: Cluster, rclone: Server, rclone_bucket: str) -> None:
+    rclone.client.create_bucket(Bucket=rclone_bucket)
+    put_keys(cluster, KEYS)
+    size = sum(map(len, KEYS.values()))
+    with s4zmq.Client(cluster.conf, cluster.key_path) as s4:
+        out = s4.copy_s3("s4://out/", f"s3://{rclone_bucket}/back/", recursive=True)
+        assert (out.keys, out.bytes, out.skipped) == (len(KEYS), size, 0)
+        back = s4.copy_s3(f"s3://{rclone_bucket}/back/", "s4://again/", recursive=True)
+        assert (back.keys, back.bytes) == (len(KEYS), size)
+        assert s4.get("s4://again/a/one") == KEYS["s4://out/a/one"]
+        one = s4.copy_s3(f"s3://{rclone_bucket}/back/b/0_x", "s4://single/")
+        assert (one.keys, s4.get("s4://single/0_x")) == (1, b"zero")
+        again = s4.copy_s3(f"s3://{rclone_bucket}/back/", "s4://again/", recursive=True, resume=True)
+        assert again.skipped == len(KEYS)
+        with pytest.raises(s4zmq.KeyExists):
+            s4.copy_s3(f"s3://{rclone_bucket}/back/", "s4://again/", recursive=True)
 
 
 def test_an_object_that_is_there_is_replaced(cluster: Cluster, rclone: Server, rclone_bucket: str) -> None:
