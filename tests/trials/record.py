@@ -1,21 +1,27 @@
 """Record what a command line shows on a real terminal: `python -m tests.trials.record NAME COMMAND`.
 
 Runs COMMAND with bash in a terminal of 100 columns and 24 rows and writes NAME.cast, an asciicast v2 that
-players of such files show with its times, and the last screen, or with `--at SECONDS` that of then, as
-NAME.txt and NAME.svg. The environment is that of the caller: its PATH finds `s4`, and that a cluster.
+players of such files show with its times; NAME.svg, a picture in which browsers show the same again and
+again, and others the last screen; and that screen as NAME.txt. The environment is that of the caller: its
+PATH finds `s4`, and that a cluster.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Iterator, Sequence
 from html import escape
 from pathlib import Path
+from typing import NamedTuple
 
 from ..terminal import Pane
 
 COLUMNS, ROWS = 100, 24
 _WIDTH, _HEIGHT, _MARGIN = 8.4, 18, 12
+_FRAME_S, _LAST_FRAME_S = 0.25, 5.0
+"""A picture shows no more screens a second, and the last one for so long."""
+
 _COLOURS = {
     "default": "#d8dee9",
     "black": "#3b4252",
@@ -48,25 +54,54 @@ def runs_of(pane: Pane, row: int) -> list[tuple[int, str, str]]:
     return [(column, text.rstrip(), colour) for column, text, colour in runs if text.strip()]
 
 
-def svg_of(pane: Pane) -> str:
-    """The screen as a picture, as high as its text."""
-    rows = max(len(pane.lines), 1)
+class Frame(NamedTuple):
+    """A screen, and when it was there, in seconds from the start."""
+
+    at_s: float
+    rows: Sequence[Sequence[tuple[int, str, str]]]
+
+
+def frame_of(pane: Pane) -> Frame:
+    """What the terminal shows now."""
+    return Frame(pane.pieces[-1][0], [runs_of(pane, row) for row in range(len(pane.lines))])
+
+
+def _texts(frame: Frame) -> Iterator[str]:
+    for row, runs in enumerate(frame.rows):
+        y = _MARGIN + (row + 0.75) * _HEIGHT
+        for column, text, colour in runs:
+            x, length = _MARGIN + column * _WIDTH, len(text) * _WIDTH
+            yield (
+                f'<text x="{x:.1f}" y="{y:.1f}" fill="{colour}" textLength="{length:.1f}"'
+                f' xml:space="preserve">{escape(text)}</text>'
+            )
+
+
+def _shown(frames: Sequence[Frame], number: int) -> str:
+    """When a frame is to be seen. Who does not know animations (SMIL) sees the last one only."""
+    begin_s = frames[number].at_s
+    if number == len(frames) - 1:
+        return f'<g><set attributeName="visibility" to="hidden" begin="loop.begin" dur="{begin_s:.2f}s"/>'
+    begin, dur = f"loop.begin+{begin_s:.2f}s", f"{frames[number + 1].at_s - begin_s:.2f}s"
+    shown = f'<set attributeName="visibility" to="visible" begin="{begin}" dur="{dur}"/>'
+    return f'<g visibility="hidden">{shown}'
+
+
+def svg_of(frames: Sequence[Frame]) -> str:
+    """The screens as a picture that moves, as high as the highest of them."""
+    rows = max((len(frame.rows) for frame in frames), default=1)
     width, height = COLUMNS * _WIDTH + 2 * _MARGIN, rows * _HEIGHT + 2 * _MARGIN
-    texts = [
-        f'<text x="{_MARGIN + column * _WIDTH:.1f}" y="{_MARGIN + (row + 0.75) * _HEIGHT:.1f}"'
-        f' fill="{colour}" textLength="{len(text) * _WIDTH:.1f}" xml:space="preserve">{escape(text)}</text>'
-        for row in range(rows)
-        for column, text, colour in runs_of(pane, row)
+    seconds = frames[-1].at_s + _LAST_FRAME_S if frames else _LAST_FRAME_S
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height:.0f}">',
+        '<rect width="100%" height="100%" rx="6" fill="#2e3440">',
+        f'<animate id="loop" attributeName="x" from="0" to="0" begin="0;loop.end" dur="{seconds:.2f}s"/>',
+        "</rect>",
+        '<g font-family="DejaVu Sans Mono, Menlo, Consolas, monospace" font-size="14">',
     ]
-    return "\n".join(
-        (
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height:.0f}">',
-            '<rect width="100%" height="100%" rx="6" fill="#2e3440"/>',
-            '<g font-family="DejaVu Sans Mono, Menlo, Consolas, monospace" font-size="14">',
-            *texts,
-            "</g></svg>\n",
-        )
-    )
+    for number, frame in enumerate(frames):
+        parts += [_shown(frames, number), *_texts(frame), "</g>"]
+    return "\n".join([*parts, "</g></svg>\n"])
 
 
 def cast_of(pane: Pane, command: str) -> str:
@@ -80,16 +115,18 @@ def cast_of(pane: Pane, command: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def record(command: str, target: Path, *, at_s: float = 1e9) -> int:
+def record(command: str, target: Path) -> int:
     """Run it and write the three files; its exit status."""
     with Pane(["bash", "-c", command], {}, columns=COLUMNS, rows=ROWS) as pane:
-        text, svg = "", ""
+        frames: list[Frame] = []
         while pane.read(0.05):
-            if not pane.pieces or pane.pieces[-1][0] <= at_s:
-                text, svg = pane.text, svg_of(pane)
+            if pane.pieces and (not frames or pane.pieces[-1][0] >= frames[-1].at_s + _FRAME_S):
+                frames.append(frame_of(pane))
+        if pane.pieces:
+            frames.append(frame_of(pane))
         target.with_suffix(".cast").write_text(cast_of(pane, command))
-        target.with_suffix(".txt").write_text(text + "\n")
-        target.with_suffix(".svg").write_text(svg)
+        target.with_suffix(".txt").write_text(pane.text + "\n")
+        target.with_suffix(".svg").write_text(svg_of(frames))
         return pane.process.wait()
 
 
@@ -97,8 +134,5 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("name", type=Path, help="the files are called so")
     parser.add_argument("command", help="what to run")
-    parser.add_argument(
-        "--at", type=float, default=1e9, help="draw the screen of so many seconds after the start"
-    )
     asked = parser.parse_args()
-    raise SystemExit(record(asked.command, asked.name, at_s=asked.at))
+    raise SystemExit(record(asked.command, asked.name))

@@ -8,6 +8,13 @@ from xml.etree import ElementTree
 
 from ..trials.record import record
 
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def frames_of(path: Path) -> list[ElementTree.Element]:
+    """The groups of a picture, each of which is a screen."""
+    return ElementTree.parse(path).getroot().findall(f"{SVG}g/{SVG}g")
+
 
 def test_a_recording_has_the_pieces_with_their_times_and_the_last_screen(tmp_path: Path) -> None:
     command = (
@@ -22,12 +29,19 @@ def test_a_recording_has_the_pieces_with_their_times_and_the_last_screen(tmp_pat
     )
     assert [at_s for at_s, _, _ in pieces] == sorted(at_s for at_s, _, _ in pieces)
     assert (tmp_path / "it.txt").read_text() == "done <all>\n"
-    picture = ElementTree.parse(tmp_path / "it.svg").getroot()
-    texts = picture.iter("{http://www.w3.org/2000/svg}text")
-    assert [(text.text, text.get("fill")) for text in texts] == [("done", "#d8dee9"), ("<all>", "#88c0d0")]
+    *_, last = frames_of(tmp_path / "it.svg")
+    texts = [(text.text, text.get("fill")) for text in last.iter(f"{SVG}text")]
+    assert texts == [("done", "#d8dee9"), ("<all>", "#88c0d0")]
+    assert last.get("visibility") is None, "who does not know animations sees it"
 
 
-def test_a_picture_may_be_of_an_earlier_screen(tmp_path: Path) -> None:
-    assert record("echo late", tmp_path / "it", at_s=0.0) == 0
-    assert (tmp_path / "it.txt").read_text() == "\n"
-    assert "late" in (tmp_path / "it.cast").read_text()
+def test_a_picture_shows_one_screen_after_the_other(tmp_path: Path) -> None:
+    assert record("printf one; sleep 0.5; printf ' two'", tmp_path / "it") == 0
+    frames = frames_of(tmp_path / "it.svg")
+    shown = [" ".join(text.text or "" for text in frame.iter(f"{SVG}text")) for frame in frames]
+    assert (shown[0], shown[-1]) == ("one", "one two")
+    for frame in frames[:-1]:
+        (until,) = frame.iter(f"{SVG}set")
+        assert (frame.get("visibility"), until.get("to")) == ("hidden", "visible")
+    (until,) = frames[-1].iter(f"{SVG}set")
+    assert (until.get("to"), until.get("begin")) == ("hidden", "loop.begin")
