@@ -95,3 +95,10 @@ def test_the_blocks_print_what_a_document_shows(tmp_path: Path, s3: dict[str, st
                 pytest.fail(f"{command[-1]}expected:\n{expected}\nprinted:\n{done.stdout}")
     finally:
         subprocess.run([BIN / "s4", "down", "--purge"], env=environment, check=True, capture_output=True)
+
+
+def test_pictures_are_there() -> None:
+    names = re.findall(r"!\[[^\]]*\]\(([^)]+)\)", (TOP / "README.md").read_text())
+    assert names
+    for name in names:
+        assert (TOP / name).stat().st_size > 1000, name
