@@ -12,10 +12,12 @@ from .harness import Cluster
 
 
 def pytest_configure() -> None:
-    """A shell that starts the tests in the background has SIGINT ignored, and children inherit that:
-    then no Ctrl-C could be tried."""
+    """A shell that starts the tests in the background has SIGINT ignored, `nohup` has SIGHUP, and children
+    inherit that: then no Ctrl-C and no lost terminal could be tried."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
