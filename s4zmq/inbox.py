@@ -58,7 +58,7 @@ class Inbox(threading.Thread):
 
     def __init__(self, context: sockets.Context, host: str, port: int, sessions: Sessions) -> None:
         super().__init__(name="inbox", daemon=True)
-        self._context = context
+        self._zmq_context = context
         self._socket, self.port = sockets.bind_data(context, host, port)
         self.address = f"{host}:{self.port}"
         self._sessions = sessions
@@ -135,7 +135,7 @@ class Inbox(threading.Thread):
         self._shall_bind_anew = False
         host, _, port = self.address.rpartition(":")
         self._socket, _ = sockets.bind_anew(
-            self._socket, lambda: sockets.bind_data(self._context, host, int(port))
+            self._socket, lambda: sockets.bind_data(self._zmq_context, host, int(port))
         )
 
     def _serve(self) -> None:

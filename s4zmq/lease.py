@@ -20,7 +20,7 @@ class Lease(threading.Thread):
     def __init__(self, roster: Roster, context: sockets.Context, session: bytes) -> None:
         super().__init__(name="lease", daemon=True)
         self._roster = roster
-        self._context = context
+        self._zmq_context = context
         self._frames = codec.encode(Ping([]), 0, roster.digest, session)
         self._stopped = threading.Event()
 
@@ -28,7 +28,7 @@ class Lease(threading.Thread):
         """Until stopped."""
         if self._stopped.wait(LEASE_INTERVAL_S):
             return
-        dealers = [sockets.dial_control(self._context, node) for node in self._roster.nodes]
+        dealers = [sockets.dial_control(self._zmq_context, node) for node in self._roster.nodes]
         try:
             while True:
                 for dealer in dealers:
