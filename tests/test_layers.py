@@ -17,7 +17,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 ROOM_FILES = [path for path in FILES if path != PACKAGE / "__init__.py"]
 LINE_OF_TABLE = re.compile(r"^ +(\d+)  ([a-z0-9_]+(?: [a-z0-9_]+|\n {8}[a-z0-9_]+)*)$", re.M)
 """A layer that has too many rooms for a line goes on in the next, eight spaces from its start."""
-OF_THREADS = {*vars(threading.Thread()), *vars(threading.Thread), "_context", "_handle", "_os_thread_handle"}
+OF_THREADS = {*vars(threading.Thread()), *dir(threading.Thread), "_context", "_handle", "_os_thread_handle"}
 """What threads have for themselves, in this version of Python or in another one."""
 
 MAX_FUNCTION_LINES = 60
