@@ -39,7 +39,7 @@ def page() -> str:
         f'.TH {name.upper()} 1 "" "s4zmq {__version__}" "User Commands"',
         *_section("Name", f"{name} \\- {_text(about)}"),
         *_section("Synopsis", *(line for said in usage.lines for line in (".HP 4", _bold_options(said)))),
-        *_section("Description", *_paragraphs(readme.partition("\n\n")[2].partition("\n## ")[0])),
+        *_section("Description", *_paragraphs(_without_pictures(readme))),
         *_section("Commands", *(line for verb in verbs for line in _command(verb, usage.texts))),
         *_section("Options", *(line for option in usage.options for line in _option(option))),
         *_section(PLACEMENT, *_paragraphs(_readme_section(readme, PLACEMENT))),
@@ -94,6 +94,12 @@ def _bold_options(line: str) -> str:
 
 def _readme_section(readme: str, title: str) -> str:
     return readme.partition(f"\n## {title}\n")[2].partition("\n## ")[0]
+
+
+def _without_pictures(readme: str) -> str:
+    """What stands before the first section; a paragraph that begins with a picture is about it."""
+    head = readme.partition("\n\n")[2].partition("\n## ")[0]
+    return "\n\n".join(part for part in head.split("\n\n") if not part.startswith("!["))
 
 
 def _paragraphs(markdown: str) -> Iterator[str]:

@@ -63,8 +63,9 @@ def main(argv: list[str]) -> int:
         except DocoptExit as exc:
             verbs = helptexts.found(argv)
             usage = helptexts.usage_of(verbs) if verbs else exc.usage.strip()
-            print(f"s4: these words do not fit the usage\n{usage}", file=sys.stderr)
-            _tell_program("--json" in argv, "E_USAGE", "these words do not fit the usage", EXIT_USAGE)
+            text = helptexts.misfit(argv)
+            print(f"s4: {text}\n{usage}", file=sys.stderr)
+            _tell_program("--json" in argv, "E_USAGE", text, EXIT_USAGE)
             return EXIT_USAGE
         except SystemExit:  # --help and --version have printed
             return 0

@@ -19,7 +19,7 @@ def _config(args: Args) -> int:
 
 def _health(args: Args) -> int:
     status = 0
-    with client_of(args) as client:
+    with client_of(args, if_stopped=True) as client:
         if args["--json"]:
             return _print_health(client.health())
         for health in client.health():

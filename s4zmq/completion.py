@@ -148,6 +148,7 @@ _s4() {
     read -ra words <<< "$line"
     [[ $line == *[[:space:]] ]] && words+=('')
     cur=${words[${#words[@]} - 1]}
+    [[ $cur == s4://* ]] && cur=${cur//\\/}
     _s4_walk "$cur" "${words[@]:1:${#words[@]} - 2}"
     COMPREPLY=()
     [[ $cur == --*=* ]] && cur=${cur#*=}
@@ -161,7 +162,8 @@ _s4() {
         file) _s4_files ;;
         any | key)
             if [[ $cur == s4://* ]]; then
-                mapfile -t COMPREPLY < <(_s4_keys "$cur" | grep -F -- "$cur")
+                mapfile -t COMPREPLY < <(_s4_keys "$cur" | grep -F -- "$cur" |
+                    sed 's/[^[:alnum:]@%+=:,./_-]/\\&/g')
             elif [[ $kind == any ]]; then
                 [[ $cur == s3://* ]] || _s4_files
                 mapfile -t -O "${#COMPREPLY[@]}" COMPREPLY < <(compgen -W 's4:// s3://' -- "$cur")

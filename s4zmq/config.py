@@ -52,6 +52,21 @@ def embedded_conf(home: Path) -> Path:
     return home / CONF_NAME
 
 
+def is_stopped(config: Config) -> bool:
+    """Whether this is the cluster of `s4 up`, and `s4 down` has stopped it. Where it was started by hand
+    since, something listens."""
+    home = os.path.dirname(config.path)
+    if config.path != os.path.join(_home(), CONF_NAME):
+        return False
+    ports = [node.rpartition(":")[2] for node in config.roster.nodes]
+    if any(os.path.exists(f"{home}/node-{port}/pid") for port in ports):
+        return False
+    import socket
+
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", int(ports[0]))) != 0
+
+
 def _home() -> str:
     return _absolute(os.environ.get("S4_HOME") or os.path.expanduser("~/.s4"))
 

@@ -74,6 +74,8 @@ def key_for(source: str, target: str) -> Key:
 
 def get_one(client: Session, source: str, target: str, resume: bool, watch: Watch = SILENT) -> Counts:
     """One key to a file or standard output."""
+    if source.endswith("/"):
+        raise KeyInvalid(f"{show(source)} is a folder: copy it with -r")
     key = Key.parse(source)
     descriptor = descriptor_of(target)
     getter = Getter(client, resume=resume, note=watch.note)
@@ -119,15 +121,16 @@ def _survey(source: str, folder: Folder, owner: Callable[[Key], str]) -> Mapping
         try:
             node = owner(folder.key(found.relative))
         except KeyInvalid as error:
-            bad.append(error.text)
+            bad.append(f"{show(found.path)}: {error.text}")
             continue
         with map_errors({OSError: LocalFileError}, f"can not read {found.path}"):
             keys, size, *_ = wanted[node]
             wanted[node] = Counts(keys + 1, size + os.stat(found.path).st_size)
     if len(bad) == 1:
-        raise KeyInvalid(f"{bad[0]}; nothing was copied")
+        raise KeyInvalid(f"{bad[0]}; nothing was copied: rename it first")
     if bad:
-        raise KeyInvalid(f"{len(bad)} names can not be keys; nothing was copied:\n" + "\n".join(bad))
+        head = f"{len(bad)} names can not be keys; nothing was copied: rename these first"
+        raise KeyInvalid("\n".join((f"{head}:", *bad)))
     return wanted
 
 

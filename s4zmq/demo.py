@@ -24,6 +24,7 @@ from .config import Config
 from .embedded import down, embedded_config, up
 from .errors import CommandFailed, StorageError
 from .session import Session
+from .units import show_bytes, show_count
 
 NODES = 3
 _SHOWN = 10
@@ -131,7 +132,7 @@ def _run(step: Step, config: Config) -> None:
         raise CommandFailed(f"the step ended with status {done.returncode}")
     with Session(config) as client:
         sizes = [size for _, size, _ in client.list_keys(step.output, recursive=True)]
-    print(f"  {len(sizes)} keys, {sum(sizes) / 1e3:.1f} kB, {seconds:.2f} s", flush=True)
+    print(f"  {show_count(len(sizes), 'key')}, {show_bytes(sum(sizes))}, {seconds:.2f} s", flush=True)
 
 
 def _command(config: Config, *words: str) -> list[str]:

@@ -66,6 +66,8 @@ def down(home: Path, *, purge: bool) -> str:
     folders = _folders(home)
     pids = [pid for pid in map(_running_pid, folders) if pid]
     stop(pids)
+    for folder in folders:
+        (folder / "pid").unlink(missing_ok=True)  # this tells `config` that they are stopped
     if purge:
         for path in (*folders, embedded_conf(home), _key(home)):
             with map_errors({OSError: StorageError}, f"can not delete {path}"):

@@ -7,6 +7,7 @@ in the order in which they stand, those of one command after those of another. W
 
 from __future__ import annotations
 
+import difflib
 import textwrap
 from collections.abc import Iterable
 
@@ -225,6 +226,28 @@ def found(argv: list[str]) -> list[Verb]:
             best = fitting
         is_value = word in takes
     return best
+
+
+def misfit(argv: list[str]) -> str:
+    """What is wrong with words that USAGE has no pattern for, as far as that can be told."""
+    verbs = found(argv)
+    options = {name for verb in verbs for option in verb.options for name in option.names}
+    commands = {verb.words[0] for verb in synopsis.verbs()}
+    if not verbs:
+        unknown = [word for word in argv if word[:1].isalpha()][:1]
+        return _unknown("command", unknown, commands) or "these words do not fit the usage"
+    before = argv[: argv.index("--")] if "--" in argv else argv
+    strange = [word for word in before if word.startswith("--") and word.partition("=")[0] not in options]
+    what = f"option of `s4 {verbs[0].words[0]}`"
+    return _unknown(what, strange[:1], options) or "these words do not fit the usage"
+
+
+def _unknown(what: str, words: list[str], known: set[str]) -> str:
+    """The first of these words is not known; "" where there is none."""
+    if not words:
+        return ""
+    near = difflib.get_close_matches(words[0], sorted(known), n=1)
+    return f"{words[0]} is no {what}" + (f": do you mean {near[0]}?" if near else "")
 
 
 def usage_of(verbs: Iterable[Verb]) -> str:

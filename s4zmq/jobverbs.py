@@ -48,15 +48,20 @@ def _rehearse(client: Any, job: Job, args: Args) -> None:
 
 
 def _run(client: Any, job: Job, args: Args) -> None:
+    from .errors import CommandFailed
     from .runs import run_job
     from .summaries import noun_of
 
     kind = job.plan.kind
     with progress_of(args, kind, noun=noun_of(kind), has_summary=not args["--quiet"]) as progress:
         teller = _Teller(client.courier, job, progress, is_json=args["--json"])
-        summary = run_job(
-            client, job, teller.on_progress, on_planned=teller.on_planned, on_end=teller.on_end
-        )
+        try:
+            summary = run_job(
+                client, job, teller.on_progress, on_planned=teller.on_planned, on_end=teller.on_end
+            )
+        except CommandFailed as error:
+            error.text += teller.rest()
+            raise
     if not args["--json"] and not args["--quiet"]:
         _sum_up(kind, summary)
 
@@ -83,6 +88,7 @@ class _Teller:
         self._progress = progress
         self._is_json = is_json
         self._news: JobProgress | None = None
+        self._summary: Summary | None = None
 
     def on_planned(self, planned: Mapping[str, wire.Planned]) -> None:
         if self._is_json:
@@ -112,7 +118,14 @@ class _Teller:
             for node in self._news.nodes
         ]
 
+    def rest(self) -> str:
+        """A line to end the error with."""
+        from .summaries import rest_of
+
+        return f"\n{rest_of(self._job, self._summary)}" if self._summary else ""
+
     def on_end(self, summary: Summary, failures: Sequence[Failed]) -> None:
+        self._summary = summary
         if self._is_json:
             from .jsonlines import print_json
             from .summaries import failure_records, summary_record

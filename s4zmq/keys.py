@@ -110,7 +110,9 @@ class Selection(NamedTuple):
 def parse_indir(text: str) -> Folder:
     """A folder that is written with its slash, as INDIR and OUTDIR must be. Raises KeyInvalid."""
     if not text.endswith("/"):
-        raise KeyInvalid(f"{show(text)} must end in a slash: it names a folder of keys")
+        raise KeyInvalid(
+            f"{show(text)} must end in a slash: a map goes from a folder of keys, or a glob, to a folder"
+        )
     return Folder.parse(text)
 
 

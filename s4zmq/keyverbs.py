@@ -107,11 +107,11 @@ def _ls(args: Args) -> int:
 
 def _rm(args: Args) -> int:
     from .errors import KeyInvalid
-    from .keys import Key, parse_prefix
+    from .keys import parse_prefix
 
     with client_of(args) as client, progress_of(args, "rm") as progress:
         if not args["-r"]:
-            _rm_one(client, Key.parse(args["PREFIX"]), args)
+            _rm_one(client, _one_key(args["PREFIX"]), args)
             count = 1
         else:
             prefix = parse_prefix(args["PREFIX"])
@@ -127,6 +127,16 @@ def _rm(args: Args) -> int:
 
         _sum_up("rm", Counts(count), progress)
     return 0
+
+
+def _one_key(text: str) -> Key:
+    """Raises KeyInvalid."""
+    from .errors import KeyInvalid
+    from .keys import Key, show
+
+    if text.endswith("/"):
+        raise KeyInvalid(f"{show(text)} is a folder: remove it with -r")
+    return Key.parse(text)
 
 
 def _rm_one(client: Session, key: Key, args: Args) -> None:

@@ -252,6 +252,9 @@ MAX_STRANGERS = 4096
 STRANGER_S = 5.0
 """How long a node remembers them."""
 
+SHORT_ID = 8
+"""Digits of a job's id that are shown, where they tell it from the others."""
+
 # -- time
 
 KEEPALIVE_IDLE_S, KEEPALIVE_INTERVAL_S, KEEPALIVE_COUNT = 1, 1, 3

@@ -243,8 +243,9 @@ def _plan(client: Session, job: Job) -> Mapping[str, wire.Planned]:
     conflicts = [key for reply in planned.values() for key in reply.conflicts]
     if conflicts:
         whose = " and was not made by this run" if job.plan.resume else ""
+        first = "" if job.plan.resume else "finish an earlier run of the same words with --resume, or "
         raise KeyExists(
-            f"{min(conflicts)} already exists{whose}, so no command was run: remove what is in"
+            f"{min(conflicts)} already exists{whose}, so no command was run: {first}remove what is in"
             f" {job.plan.outdir}, or name another folder",
             key=min(conflicts),
         )

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from . import wire
 from .errors import S4Error
+from .limits import SHORT_ID
 from .runs import Failed, Job, Summary
 from .units import show_bytes, show_count, times_mean
 
@@ -28,6 +29,8 @@ def noun_of(kind: str) -> str:
 def lines_of(kind: str, summary: Summary, *, is_long: bool) -> Iterator[str]:
     """One line, or a few."""
     yield f"{kind}: {', '.join(_parts(kind, summary))}"
+    if kind == "map-to-n" and summary.done and not summary.outputs:
+        yield f"{kind}: no command printed the name of a file, so nothing was made: let it end with `; ls`"
     if is_long and summary.slowest:
         told = ", ".join(f"{slow.key} {slow.seconds:.1f} s" for slow in summary.slowest[:_SLOWEST_SHOWN])
         yield f"{kind}: slowest: {told}"
@@ -45,6 +48,15 @@ def _parts(kind: str, summary: Summary) -> Iterator[str]:
     if kind == "map-to-n":
         yield f"{show_bytes(summary.moved_bytes)} between nodes"
     yield f"{summary.seconds:.1f} s"
+
+
+def rest_of(job: Job, summary: Summary) -> str:
+    """What can be done about a job that has failed."""
+    done = show_count(summary.done + summary.complete, noun_of(job.plan.kind))
+    return (
+        f"{done} done, {summary.failed} failed: the same words with --resume do the others;"
+        f" `s4 logs {job.plan.job.hex()[:SHORT_ID]}` has what failed commands wrote"
+    )
 
 
 def _skews(summary: Summary) -> Iterator[str]:

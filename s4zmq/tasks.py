@@ -191,7 +191,7 @@ def _outputs(shop: Workshop, order: Order, item: Item, folder: str, listing: int
     for line in sorted_lines(_printed(shop, item, listing), shop.store.tmp_path):
         name, _, printed = line.partition("\0")
         if name == before:
-            raise _bad_output(shop, item, printed, "two printed files have this name")
+            raise _bad_output(shop, item, printed, "two printed files have this name", is_name=True)
         before = name
         path = os.path.join(folder, printed)
         _require_inside(shop, item, folder, printed, inside)
@@ -203,7 +203,7 @@ def _outputs(shop: Workshop, order: Order, item: Item, folder: str, listing: int
         try:
             key = below.key(name)
         except KeyInvalid as error:
-            raise _bad_output(shop, item, printed, error.text) from None
+            raise _bad_output(shop, item, printed, error.text, is_name=True) from None
         yield Output(key, path, status.st_size)
 
 
@@ -243,10 +243,21 @@ def _plain_file(shop: Workshop, item: Item, path: str, printed: str) -> os.stat_
     return status
 
 
-def _bad_output(shop: Workshop, item: Item, printed: str, why: str) -> CommandFailed:
+_REASONS = {
+    137: " (SIGKILL: did memory run out?)",
+    141: " (SIGPIPE: what it wrote to, as head does, ended before it)",
+}
+"""What a status tells that people may not know."""
+
+
+def _bad_output(
+    shop: Workshop, item: Item, printed: str, why: str, *, is_name: bool = False
+) -> CommandFailed:
+    """`is_name`: it may well be the path of a file, but no key can be named so."""
+    what_for = "" if is_name else ": map-to-n wants the path of a file that it wrote, a line each"
     return CommandFailed(
-        f"the command on s4://{item.path} (node {shop.node}) printed {show(printed)!r}, but {why}:"
-        " map-to-n wants the path of a file that it wrote, a line each",
+        f"the command on s4://{item.path} (node {shop.node}) printed {show(printed)!r}, but"
+        f" {why}{what_for}",
         key=f"s4://{item.path}",
         node=shop.node,
     )
@@ -271,6 +282,8 @@ def _run(shop: Workshop, order: Order, command: Command, stdin: int, stdout: int
 def command_failed(node: str, key: str, outcome: Outcome, timeout_s: float) -> CommandFailed:
     """The error for a command that did not end with status 0."""
     how = f"ran over its {timeout_s:g} s" if outcome.timed_out else f"failed with status {outcome.status}"
+    if not outcome.timed_out:
+        how += _REASONS.get(outcome.status, "")
     tail = tail_of(outcome.stderr)
     error = CommandFailed(
         f"the command {how} on {key} (node {node})" + (f":\n{tail}" if tail else "; it wrote no stderr"),

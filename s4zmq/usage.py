@@ -144,11 +144,17 @@ def plain_args(argv: list[str]) -> Args | None:
     }
 
 
-def client_of(args: Args) -> Any:
-    """A session with the cluster that the words name."""
+def client_of(args: Args, *, if_stopped: bool = False) -> Any:
+    """A session with the cluster that the words name. Raises ConfigError, and NodeUnreachable where it is
+    known to be stopped, but for who wants to hear that of each node."""
+    from .config import is_stopped
+    from .errors import NodeUnreachable
     from .session import Session
 
-    return Session(config_of(args))
+    config = config_of(args)
+    if not if_stopped and is_stopped(config):
+        raise NodeUnreachable("the cluster of `s4 up` is stopped: start it with `s4 up`")
+    return Session(config)
 
 
 def progress_of(args: Args, verb: str, **words: Any) -> Any:

@@ -12,11 +12,8 @@ from typing import Any, NamedTuple
 
 from . import wire
 from .errors import KeyNotFound, NodeUnreachable, RequestError, S4Error, WorldError
-from .limits import CANCEL_S, HEALTH_TIMEOUT_S, STATUS_TIMEOUT_S
+from .limits import CANCEL_S, HEALTH_TIMEOUT_S, SHORT_ID, STATUS_TIMEOUT_S
 from .session import Session
-
-SHORT_ID = 8
-"""Digits of a job's id that are shown, where they tell it from the others."""
 
 _POLL_S = 0.05
 

@@ -59,7 +59,7 @@ def _logs(args: Args) -> int:
 
 
 def _status(args: Args) -> int:
-    with client_of(args) as client:
+    with client_of(args, if_stopped=True) as client:
         if args["--watch"]:
             return _watch(client, as_json=args["--json"])
         return _status_once(client, as_json=args["--json"])

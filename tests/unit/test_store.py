@@ -136,7 +136,8 @@ def test_the_same_writer_may_try_again_and_another_may_not(store: Store) -> None
     put(store, "s4://b/d/k", b"value", ONE)
     with pytest.raises(KeyExists, match=r"s4://b/d/k already exists; keys are immutable") as caught:
         put(store, "s4://b/d/k", b"value", OTHER)
-    assert caught.value.details == {"digest": digest_of(b"value"), "size": 5}
+    whose = {"key": "s4://b/d/k", "node": store.node}
+    assert caught.value.details == {"digest": digest_of(b"value"), "size": 5, **whose}
     assert value_of(store, KEY) == b"value"
 
 

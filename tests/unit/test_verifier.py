@@ -93,7 +93,8 @@ def test_each_kind_of_damage_is_named(bench: Bench, harm: Callable[[Path], None]
     harm(Path(bench.store.path_of(Key("b/d4/k"))))
     done = bench.verify()
     text = f"s4://b/d4/k on node {NODE} is damaged: {said}; remove it and make it anew"
-    assert (done.keys, done.damaged, done.failures) == (5, 1, [(0, "E_CHECKSUM", text, {})])
+    where = {"key": "s4://b/d4/k", "node": NODE}
+    assert (done.keys, done.damaged, done.failures) == (5, 1, [(0, "E_CHECKSUM", text, where)])
 
 
 def test_a_file_that_no_key_can_be_is_named(bench: Bench) -> None:

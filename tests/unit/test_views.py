@@ -16,7 +16,7 @@ from s4zmq import views
 from s4zmq.commandtext import head_of
 from s4zmq.errors import NodeUnreachable, RequestError
 from s4zmq.jsonlines import print_json, utc
-from s4zmq.limits import COMMAND_SHOWN_BYTES
+from s4zmq.limits import COMMAND_SHOWN_BYTES, SHORT_ID
 from s4zmq.screen import Screen
 from s4zmq.tables import lay_out, printable
 from s4zmq.viewprints import jobs_lines, log_lines, show_seconds, status_lines, usage_lines
@@ -83,7 +83,7 @@ def test_an_id_of_none_and_of_several_is_told() -> None:
 
 
 def test_short_ids_are_as_long_as_they_must_be() -> None:
-    assert {len(short) for short in short_ids(jobs("1", "2").jobs).values()} == {views.SHORT_ID}
+    assert {len(short) for short in short_ids(jobs("1", "2").jobs).values()} == {SHORT_ID}
     alike = jobs("0123456789a", "0123456789b")
     assert set(short_ids(alike.jobs).values()) == {"0123456789a", "0123456789b"}
     assert short_ids([]) == {}
