@@ -49,6 +49,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .amounts import Counts
     from .answers import Entry, EvalResult, Stat, Verified
     from .api import Client
     from .errors import (
@@ -69,6 +70,8 @@ if TYPE_CHECKING:
     )
     from .evaluating import Evaluation
     from .files import KeyReader, KeyWriter
+    from .runs import Progress, Summary
+    from .views import JobLog, Jobs, JobView, NodeStatus, NodeUsage
 
 __version__ = "0.1.0"
 
@@ -78,9 +81,13 @@ __all__ = [
     "Client",
     "CommandFailed",
     "ConfigError",
+    "Counts",
     "Entry",
     "EvalResult",
     "Evaluation",
+    "JobLog",
+    "JobView",
+    "Jobs",
     "KeyExists",
     "KeyInvalid",
     "KeyNotFound",
@@ -90,10 +97,14 @@ __all__ = [
     "LocalFileError",
     "NoSpace",
     "NodeBusy",
+    "NodeStatus",
     "NodeUnreachable",
+    "NodeUsage",
+    "Progress",
     "RequestError",
     "S4Error",
     "Stat",
+    "Summary",
     "Verified",
 ]
 
@@ -102,6 +113,9 @@ _ROOMS = {
     **dict.fromkeys(("Entry", "EvalResult", "Stat", "Verified"), "answers"),
     "Evaluation": "evaluating",
     **dict.fromkeys(("KeyReader", "KeyWriter"), "files"),
+    "Counts": "amounts",
+    **dict.fromkeys(("Progress", "Summary"), "runs"),
+    **dict.fromkeys(("JobLog", "JobView", "Jobs", "NodeStatus", "NodeUsage"), "views"),
 }
 """Where what is not an error comes from."""
 

@@ -25,9 +25,9 @@ class Entry(NamedTuple):
         return self.key.endswith("/")
 
     @property
-    def modified(self) -> datetime:
-        """Time of the commit, in UTC."""
-        return datetime.fromtimestamp(self.made_ns / 1e9, timezone.utc)
+    def modified(self) -> datetime | None:
+        """Time of the commit, in UTC; None for a folder."""
+        return datetime.fromtimestamp(self.made_ns / 1e9, timezone.utc) if self.made_ns else None
 
 
 class Stat(NamedTuple):

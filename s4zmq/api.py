@@ -42,9 +42,9 @@ class Client(KeyVerbs, JobVerbs):
     one asks no node; the first call does.
 
     May be used by any number of threads at once: each call has connections of its own, which are kept for
-    the next one. After a fork the child may use it too, and gets new ones. Close it, or use it in a `with`;
-    closing twice is fine, and a call after that raises RequestError. KeyboardInterrupt, or any other
-    exception, in the midst of a call ends that call's work on all nodes.
+    the next one. After a fork, or when it was pickled, the other process may use it too, and gets new
+    ones. Close it, or use it in a `with`; closing twice is fine, and a call after that raises RequestError.
+    KeyboardInterrupt, or any other exception, in the midst of a call ends that call's work on all nodes.
 
     Keys are full text, `s4://bucket/dir/name`. Errors are subclasses of S4Error, and of these any call may
     raise KeyInvalid, ConfigError, AccessDenied, NodeUnreachable and NodeBusy.
@@ -57,6 +57,11 @@ class Client(KeyVerbs, JobVerbs):
         memory.be_guest("a Client")
         self._pool = Pool(load_config(_text(conf), _text(key)))
         self._is_open = True
+
+    def __reduce__(self) -> tuple[type[Client], tuple[str, str]]:
+        """Where it is pickled, the other process finds conf file and key at the same paths."""
+        config = self._pool.config
+        return Client, (config.path, config.key_path)
 
     def __enter__(self) -> Client:
         return self

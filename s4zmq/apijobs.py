@@ -76,9 +76,11 @@ class JobVerbs:
         Of all three maps: `files` are local paths, which stand in the folder of every command; `retries`
         is per input, `timeout_s` per command (0: none); `jobs` is commands at once per node (0: its cores);
         `keep_going` runs all inputs and reports all failures at the end; `resume` finishes a run that
-        failed or was interrupted. `on_progress` is called in this thread with the counts of all nodes when
-        they change; an exception in it, like KeyboardInterrupt, ends the job on all nodes. Raises
-        KeyNotFound where there is no input, KeyExists where an output is in the way, CommandFailed.
+        failed or was interrupted, in the same words. `on_progress` is called in this thread with the counts
+        of all nodes when they change; an exception in it, like KeyboardInterrupt, ends the job on all
+        nodes. Raises KeyNotFound where there is no input, KeyExists where an output is in the way, and
+        CommandFailed: its `details` has key, node and status, or after `keep_going` a list of such
+        `failures`; `logs` has what the commands wrote.
         """
         options = _options(files, retries, timeout_s, jobs, keep_going=keep_going, resume=resume)
         return self._run(Job.parse("map", indir, outdir, command, options), on_progress)
@@ -137,11 +139,11 @@ class JobVerbs:
         resume: bool = False,
         files: Sequence[Path] = (),
     ) -> Mapping[str, Planned]:
-        """What each node would do for a map of this `kind` (map, map-to-n, map-from-n), and nothing is
+        """What each node would do for a map of this `kind` (map, map_to_n, map_from_n), and nothing is
         run: keys, bytes, commands, complete, by node. Raises what the map would raise before any command
         runs."""
         options = _options(files, 0, 0, 0, keep_going=False, resume=resume)
-        job = Job.parse(kind, indir, outdir, command, options)
+        job = Job.parse(kind.replace("_", "-"), indir, outdir, command, options)
         with self._pool.session() as session:
             return rehearse(session, job)
 
@@ -175,18 +177,22 @@ class JobVerbs:
 def _failed(key: str, node: str, status: int, stderr: bytes) -> CommandFailed:
     tail = stderr.decode(errors="replace").strip()
     said = f":\n{tail}" if tail else "; it wrote no stderr"
-    return CommandFailed(
+    error = CommandFailed(
         f"the command failed with status {status} on {key} (node {node}){said}",
         key=key,
         node=node,
         status=status,
     )
+    error.stderr = stderr
+    return error
 
 
 def _options(
     files: Sequence[Path], retries: int, timeout_s: float, jobs: int, *, keep_going: bool, resume: bool
 ) -> JobOptions:
     """Raises RequestError for a number that can not be."""
+    if isinstance(files, (str, bytes, os.PathLike)):
+        raise TypeError("files is a list of paths, not one path")
     if retries < 0 or jobs < 0 or not 0 <= timeout_s < 1e8:
         raise RequestError("retries, jobs and timeout_s are numbers from 0 on")
     return JobOptions(retries, timeout_s, jobs, keep_going, resume, [os.fspath(path) for path in files])

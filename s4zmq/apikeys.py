@@ -16,7 +16,7 @@ from .copying import get_tree, key_for, put_tree
 from .errors import KeyExists, KeyInvalid, KeyNotFound, RequestError, S4Error
 from .files import KeyReader, KeyTextWriter, KeyWriter
 from .gets import Getter
-from .keys import SCHEME, Folder, Key, parse_prefix
+from .keys import SCHEME, Folder, Key, parse_prefix, strip_scheme
 from .limits import CHUNK_BYTES
 from .localfiles import local_target
 from .pool import Pool
@@ -48,6 +48,8 @@ class KeyVerbs:
 
         Memory does not grow with the size. Raises KeyExists, NoSpace, LocalFileError.
         """
+        if not isinstance(key, str):
+            raise TypeError(f"put takes a source and then a key, as text; not {type(key).__name__}")
         if isinstance(source, (str, os.PathLike)):
             return self._put_file(os.fspath(source), key)
         parsed = Key.parse(key)
@@ -55,6 +57,9 @@ class KeyVerbs:
             with KeyWriter(self._pool, parsed, size=memoryview(source).nbytes) as writer:
                 writer.write(source)
             return str(parsed)
+        if not (hasattr(source, "read") or isinstance(source, Iterable)):
+            raise _no_bytes(source)
+        self._require_free(parsed)  # before anything is taken from an iterator
         with KeyWriter(self._pool, parsed) as writer:
             for piece in _pieces(source):
                 writer.write(piece)
@@ -185,10 +190,11 @@ class KeyVerbs:
         return Stat(str(value.key), value.size, value.digest.hex(), value.made_ns, value.node)
 
     def exists(self, key: str) -> bool:
-        """Whether there is such a key. A folder is no key: ask `ls`."""
+        """Whether there is such a key. A bucket or folder is none: ask `is_folder`."""
+        strip_scheme(key)
         try:
             self._look(Key.parse(key))
-        except KeyNotFound:
+        except (KeyInvalid, KeyNotFound):
             return False
         return True
 
@@ -270,8 +276,20 @@ def _pieces(source: Any) -> Iterator[Buffer]:
     pieces = iter(lambda: read(CHUNK_BYTES), b"") if read else iter(source)
     for piece in pieces:
         if isinstance(piece, str):
-            raise TypeError("put takes bytes, not text: open the file in binary, or encode it")
+            kind = type(source).__name__
+            raise TypeError(
+                f"put takes bytes, not text as {kind} gives it: open the file in binary, or encode it"
+            )
+        if not isinstance(piece, (bytes, bytearray, memoryview)):
+            raise _no_bytes(source)
         yield piece
+
+
+def _no_bytes(source: object) -> TypeError:
+    return TypeError(
+        "put takes a path, bytes, a binary file, or an iterable of bytes; what it got is"
+        f" {type(source).__name__}, or gives no bytes"
+    )
 
 
 def _writer_of(target: Any) -> Callable[[Any], None]:

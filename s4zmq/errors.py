@@ -223,7 +223,7 @@ class CommandFailed(S4Error):
 
     code = "E_COMMAND"
     stderr = b""
-    """On the node that ran it: the end of what it wrote there."""
+    """After `eval`, and on the node that ran it: the end of what it wrote there. Of a map `logs` has it."""
     stderr_cut = 0
     """Bytes of it before these."""
 

@@ -48,9 +48,9 @@ def _errors_of_python(*, reading: bool = True) -> Iterator[None]:
     except OSError:
         raise
     except KeyNotFound as error:
-        raise NotFound(error.text) from error
+        raise NotFound(error.text, **error.details) from error
     except KeyExists as error:
-        raise Exists(error.text) from error
+        raise Exists(error.text, **error.details) from error
     except KeyInvalid as error:
         raise (NotFound if reading else BadName)(error.text) from error
 
@@ -61,19 +61,18 @@ class S4FileSystem(AbstractFileSystem):
         fs = fsspec.filesystem("s4")                          # the cluster that `s4` finds
         fs = fsspec.filesystem("s4", conf="/etc/s4.conf")     # another one
 
-    - Reading is by ranges, with read-ahead of our own: `block_size` and `cache_type` change nothing.
-    - A file that is written becomes a key when it is closed. Keys are immutable: to write one that is
-    there,
-      in whatever mode, raises FileExistsError; remove it first.
-    - Folders do not exist by themselves. `mkdir` only looks whether the name is good and free, and makes
-    nothing. - `cp` and `mv` go through this process; for many keys `Client.map(a, b, "cat")` leaves them
-    where they are.
-      `mv` removes the source once the copy is made.
-    - Within `with fs.transaction` keys are made at its end, one after the other; an exception makes none.
-    - Listings are never cached, as others write too.
-    - Any number of threads may use one instance; it survives a fork and being pickled, and connects anew.
-    It is
-      not asynchronous itself: fsspec wraps it (AsyncFileSystemWrapper) for who is.
+    Reading is by ranges, with read-ahead of our own: `block_size` and `cache_type` change nothing. A file
+    that is written becomes a key when it is closed. Keys are immutable: to write one that is there, in
+    whatever mode, raises FileExistsError; remove it first.
+
+    Folders do not exist by themselves. `mkdir` looks whether the name is good and free, and makes nothing.
+    `cp` and `mv` go through this process; for many keys `Client.map(a, b, "cat")` leaves them where
+    they are. `mv` removes the source once the copy is made.
+
+    Within `with fs.transaction` keys are made at its end, one after the other; an exception makes none.
+    Listings are never cached, as others write too. Any number of threads may use one instance; it survives
+    a fork and being pickled, and connects anew. It is not asynchronous itself: fsspec wraps it
+    (AsyncFileSystemWrapper) for who is.
     """
 
     protocol = "s4"
@@ -84,6 +83,13 @@ class S4FileSystem(AbstractFileSystem):
         super().__init__(conf=conf, key=key, **storage_options)
         self.client = Client(conf, key)
         weakref.finalize(self, self.client.close)
+
+    @classmethod
+    def _strip_protocol(cls, path: Any) -> Any:
+        """bucket/dir/name. Some join a root to it that has none, so a slash in front is dropped."""
+        if isinstance(path, list):
+            return [cls._strip_protocol(each) for each in path]
+        return super()._strip_protocol(path).lstrip("/")
 
     @property
     def fsid(self) -> str:
@@ -306,8 +312,8 @@ class S4FileSystem(AbstractFileSystem):
             self.client.get(self._key(path1), writer)
 
     def mkdir(self, path: str, create_parents: bool = True, **kwargs: Any) -> None:
-        """Makes nothing. Raises ValueError for a name that no key could have, FileExistsError where a key
-        has it."""
+        """Makes nothing. Raises ValueError for a name that no key could have,
+        FileExistsError where a key has it."""
         path = self._strip_protocol(path)
         with _errors_of_python(reading=False):
             Folder.parse(SCHEME + path)
@@ -360,7 +366,7 @@ class S4FileSystem(AbstractFileSystem):
 def _in_python(found: bytes | S4Error) -> bytes | S4Error:
     """What failed, as `_errors_of_python` would raise it."""
     if isinstance(found, KeyNotFound) and not isinstance(found, OSError):
-        return NotFound(found.text)
+        return NotFound(found.text, **found.details)
     return found
 
 
@@ -374,13 +380,13 @@ def _row_of(entry: Entry) -> Info:
     return _key_info(entry.key, entry.size, entry.modified)
 
 
-def _key_info(key: str, size: int, made: datetime) -> Info:
+def _key_info(key: str, size: int, made: datetime | None) -> Info:
     return {
         "name": key.removeprefix(SCHEME),
         "size": size,
         "type": "file",
         "created": made,
-        "mtime": made.timestamp(),
+        "mtime": made.timestamp() if made else None,
     }
 
 

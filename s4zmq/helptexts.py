@@ -234,12 +234,20 @@ def misfit(argv: list[str]) -> str:
     options = {name for verb in verbs for option in verb.options for name in option.names}
     commands = {verb.words[0] for verb in synopsis.verbs()}
     if not verbs:
-        unknown = [word for word in argv if word[:1].isalpha()][:1]
+        unknown = [word for word in _without_general(argv) if not word.startswith("-")][:1]
         return _unknown("command", unknown, commands) or "these words do not fit the usage"
     before = argv[: argv.index("--")] if "--" in argv else argv
     strange = [word for word in before if word.startswith("--") and word.partition("=")[0] not in options]
     what = f"option of `s4 {verbs[0].words[0]}`"
     return _unknown(what, strange[:1], options) or "these words do not fit the usage"
+
+
+def _without_general(argv: list[str]) -> list[str]:
+    """What stands behind the options that come before any command, and their values."""
+    takes = {name for option in synopsis.general_options() if option.argument for name in option.names}
+    while argv[:1] and argv[0] in takes:
+        argv = argv[2:]
+    return argv
 
 
 def _unknown(what: str, words: list[str], known: set[str]) -> str:

@@ -364,7 +364,10 @@ def _raise_failures(ended: Sequence[wire.JobDone], errors: Sequence[S4Error], *,
     count = sum(reply.failed for reply in ended)
     if keep_going and len(reasons) > 1:
         text = "\n".join(f"{number}. {error.text}" for number, error in enumerate(reasons, 1))
-        raise _same_kind(reasons)(f"{max(count, len(reasons))} inputs failed:\n{text}")
+        told = f"{max(count, len(reasons))} inputs failed:\n{text}"
+        raise _same_kind(reasons)(
+            told, failures=[{**error.details, "text": error.text} for error in reasons]
+        )
     raise_first(reasons or list(errors))
 
 

@@ -32,7 +32,7 @@ def without_progress(stderr: bytes) -> bytes:
 
 
 _PROGRESS = re.compile(
-    rb"^s4: [a-z-]+: ([0-9]+ (of [0-9]+ )?(key|group)s?, |slowest: |skew: ).*\n",
+    rb"^s4: [a-z-]+: ([0-9]+ (of [0-9]+ )?(key|group)s?, |slowest: |skew: |no command printed ).*\n",
     re.M,
 )
 

@@ -199,5 +199,10 @@ def test_buckets_folders_and_keys_are_offered(cluster: Cluster, tmp_path: Path, 
     offers("s4 ls s4://tri", "s4://trips/", "s4://trials/")
     offers("s4 rm -r s4://trips/", "s4://trips/2009/")
     offers("s4 cp s4://trips/2009/", "s4://trips/2009/a.csv", "s4://trips/2009/b.csv")
+    put_keys(cluster, {"s4://odd/a&(b);$c": b""})
+    quoted = r"s4://odd/a\&\(b\)\;\$c"
+    offers("s4 cp s4://odd/a", "s4://odd/a&(b);$c" if shell == "fish" else quoted)  # fish quotes later
+    if shell == "bash":
+        offers(r"s4 cp s4://odd/a\&\(", quoted)
     conf = f"-c {cluster.conf} --key {cluster.key_path}"
     offers(f"s4 {conf} map s4://trials/ s4://trips/2009/b", "s4://trips/2009/b.csv")

@@ -67,7 +67,9 @@ def rename_all(folder: str, *, dry_run: bool) -> int:
         if better == name:
             continue
         if os.path.lexists(os.path.join(head, better)):
-            print(f"{show(path)}: {better} is there already: rename one of the two by hand", file=sys.stderr)
+            print(
+                f"{show(path)}: {better} is there already: rename one of the two by hand", file=sys.stderr
+            )
             status = 1
             continue
         print(f"{show(path)} -> {better}")

@@ -100,6 +100,8 @@ def test_data_survives_down_and_up_and_not_purge(machine: Machine) -> None:
     machine.ok("cp", "-", "s4://b/x", stdin=b"value")
     machine.ok("down")
     assert machine.s4("health").returncode == 1
+    text = machine.refused("ls", status=3)
+    assert text == "s4: the cluster of `s4 up` is stopped: start it with `s4 up`\n"
     machine.ok("up")
     assert machine.ok("config") == addresses
     assert machine.ok("health") == "".join(f"healthy: {line}\n" for line in addresses.splitlines())

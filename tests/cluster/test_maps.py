@@ -130,7 +130,8 @@ def test_map_to_n_takes_absolute_paths_and_globs(filled: Cluster) -> None:
 
 
 def test_zero_outputs_are_fine(filled: Cluster) -> None:
-    filled.ok("map-to-n", "s4://in/", "s4://out/", "cat > /dev/null; echo")
+    told = filled.bash("s4 map-to-n s4://in/ s4://out/ 'cat > named-nowhere' 2>&1")
+    assert "no command printed the name of a file, so nothing was made" in told
     assert names(filled, "out/") == []
 
 
@@ -146,7 +147,7 @@ BAD_OUTPUTS = {
     "mkdir a b; touch a/x b/x; echo a/x; echo b/x": "two printed files",
     "touch x; echo x; echo ./x": "two printed files",
     "cat > x; echo x; echo helper": "--file",
-    "touch 'a b'; echo 'a b'": "a space",
+    "touch 'a b'; echo 'a b'": "a space, which no key may hold\n",
     "touch $'a\\xff'; echo $'a\\xff'": "UTF-8",
     "mkdir a; echo a/..": "not a plain file",
     "touch x; echo x; exit 3": "status 3",
@@ -254,7 +255,9 @@ def test_an_output_in_the_way_is_found_before_any_command_runs(
     filled: Cluster, kind: str, command: str, there: str
 ) -> None:
     put_keys(filled, {there: b"x"})
-    assert f"{there} already exists" in filled.refused(kind, "s4://in/", "s4://out/", command)
+    text = filled.refused(kind, "s4://in/", "s4://out/", command)
+    assert f"{there} already exists" in text
+    assert "finish an earlier run of the same words with --resume" in text
     assert names(filled, "marks/") == []
     assert filled.keys("out/") == [there]
 
@@ -300,6 +303,9 @@ def test_a_failed_command_is_named_with_key_node_status_and_stderr(filled: Clust
     assert "status 9" in text
     assert "oh no" in text
     assert "1_b" not in names(filled, "out/")
+    told = re.search(r"^\d+ (?:key|group)s? done, 1 failed: .* --resume .*`(s4 logs \w+)`", text, re.M)
+    assert told
+    assert "oh no" in filled.bash(told[1])
 
 
 def test_a_failed_map_leaves_no_half_output(filled: Cluster) -> None:
@@ -307,7 +313,10 @@ def test_a_failed_map_leaves_no_half_output(filled: Cluster) -> None:
     filled.refused("map", "s4://in/0_a*", "s4://out/", "grep nothing")
     filled.refused("map", "s4://in/0_a*", "s4://out/", "false | cat")
     filled.refused("map", "s4://in/0_a*", "s4://out/", "echo $unset")
-    assert "status 137" in filled.refused("map", "s4://in/0_a*", "s4://out/", "kill -9 $$")
+    text = filled.refused("map", "s4://in/0_a*", "s4://out/", "kill -9 $BASHPID")
+    assert "status 137 (SIGKILL: did memory run out?)" in text
+    text = filled.refused("map", "s4://in/0_a*", "s4://out/", "yes | sed -n 1q")
+    assert "status 141 (SIGPIPE:" in text
     assert names(filled, "out/") == []
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import io
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -82,6 +83,46 @@ def test_text_is_no_value(s4: s4zmq.Client) -> None:
         with pytest.raises(TypeError, match="bytes, not text"):
             s4.put(source, "s4://b/k")  # type: ignore[arg-type, unused-ignore]
     assert not s4.exists("s4://b/k")
+
+
+def test_a_source_that_is_none_is_refused_by_its_type(s4: s4zmq.Client) -> None:
+    for source in (5, None, [1, 2], object()):
+        with pytest.raises(TypeError, match=f"what it got is {type(source).__name__}"):
+            s4.put(source, "s4://b/k")  # type: ignore[arg-type, unused-ignore]
+    with pytest.raises(TypeError, match="a source and then a key"):
+        s4.put("s4://b/k", b"value")  # type: ignore[arg-type, unused-ignore]
+    with pytest.raises(TypeError, match="a list of paths"):
+        s4.map("s4://b/", "s4://c/", "cat", files="script.py")
+    assert not s4.exists("s4://b/k")
+
+
+def test_nothing_is_taken_from_an_iterator_for_a_key_that_is_there(s4: s4zmq.Client) -> None:
+    s4.put(b"first", "s4://b/k")
+    pieces = iter([b"second"])
+    with pytest.raises(s4zmq.KeyExists):
+        s4.put(pieces, "s4://b/k")
+    assert next(pieces) == b"second"
+
+
+def test_folders_are_no_keys_and_have_no_time(s4: s4zmq.Client) -> None:
+    s4.put(b"", "s4://b/d/k")
+    assert [s4.exists(name) for name in ("s4://b/d/k", "s4://b/d/", "s4://b/d", "s4://b")] == [
+        True,
+        False,
+        False,
+        False,
+    ]
+    (folder,) = s4.ls("s4://b/")
+    assert (folder.key, folder.modified) == ("s4://b/d/", None)
+    with pytest.raises(s4zmq.KeyInvalid, match="does not start with s4://"):
+        s4.exists("b/d/k")
+
+
+def test_a_client_can_be_pickled(s4: s4zmq.Client) -> None:
+    s4.put(b"value", "s4://b/k")
+    with pickle.loads(pickle.dumps(s4)) as other:
+        assert other.get("s4://b/k") == b"value"
+    assert s4.get("s4://b/k") == b"value"
 
 
 def test_a_source_that_fails_leaves_no_key(s4: s4zmq.Client) -> None:
@@ -226,9 +267,14 @@ def test_a_map_that_fails_says_so_and_is_resumed(s4: s4zmq.Client, tmp_path: Pat
     with pytest.raises(s4zmq.KeyExists, match="no command was run"):
         s4.map("s4://in/", "s4://out/", command)
     (tmp_path / "mended").touch()
+    assert list(s4.rehearse("map_to_n", "s4://in/", "s4://new/", "ls")) == list(s4.nodes)
     planned = s4.rehearse("map", "s4://in/", "s4://out/", command, resume=True)
     assert [row.complete for row in planned.values()] == [1, 1, 0]
     assert s4.map("s4://in/", "s4://out/", command, resume=True).done == 1
+    with pytest.raises(s4zmq.CommandFailed, match="2 inputs failed") as caught:
+        s4.map("s4://in/", "s4://bad/", "echo $filename >&2; grep -q 1", keep_going=True)
+    told = {(row["key"], row["status"]) for row in caught.value.details["failures"]}
+    assert told == {("s4://in/0_x", 1), ("s4://in/2_x", 1)}
     with pytest.raises(s4zmq.CommandFailed, match="ran over its"):
         s4.map("s4://in/", "s4://slow/", "sleep 60", timeout_s=0.1, jobs=1)
     with pytest.raises(s4zmq.RequestError, match="from 0 on"):

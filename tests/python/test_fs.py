@@ -82,6 +82,11 @@ def test_listings(fs: S4FileSystem, tree: list[str]) -> None:
         fs.ls("none")
 
 
+def test_a_slash_in_front_is_dropped(fs: S4FileSystem, tree: list[str]) -> None:
+    assert fs.find("/" + tree[0]) == [tree[0]]
+    assert fs._strip_protocol([f"s4://{tree[0]}", "/b/c"]) == [tree[0], "b/c"]
+
+
 def test_others_see_at_once_what_was_written(fs: S4FileSystem, s4: s4zmq.Client) -> None:
     assert not fs.exists("b")
     s4.put(b"", "s4://b/k")

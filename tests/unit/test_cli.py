@@ -155,6 +155,8 @@ def test_config_prints_the_addresses_in_order(conf: str, capsys: pytest.CaptureF
         (["ls", "s4://b/a b"], 1, "holds a space"),
         (["ls", "b"], 1, "does not start with s4://"),
         (["rm", "s4://b"], 1, "is a bucket, not a key"),
+        (["rm", "s4://b/d/"], 1, "is a folder: remove it with -r"),
+        (["cp", "s4://b/d/", "out"], 1, "is a folder: copy it with -r"),
         (["rm", "-r", "s4://"], 1, "an empty prefix would remove every key"),
         (["rm", "-r", "s4://b/*"], 1, "holds the character *"),
         (["eval", "s4://b", "cat"], 255, "is a bucket, not a key"),
@@ -177,6 +179,29 @@ def test_what_makes_no_sense_is_refused_before_a_node_is_asked(
     assert printed.err.startswith("s4: ")
     assert said in printed.err
     assert (printed.err.count("\n"), printed.out) == (1, "")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["mapp", "s4://a/", "s4://b/", "cat"], "mapp is no command: do you mean map?"),
+        (["-c", "x.conf", "statsu"], "statsu is no command: do you mean status?"),
+        (["zzz"], "zzz is no command"),
+        (["status", "--josn"], "--josn is no option of `s4 status`: do you mean --json?"),
+        (["map", "--jbos=3", "s4://a/", "s4://b/", "cat"], "--jbos=3 is no option of `s4 map`"),
+        (["ls", "--", "s4://a", "--dry"], "these words do not fit the usage"),
+        (["cp", "s4://a/b"], "these words do not fit the usage"),
+        ([], "these words do not fit the usage"),
+    ],
+    ids=lambda value: " ".join(value)[:40] if isinstance(value, list) else "",
+)
+def test_words_that_fit_no_usage_are_named(
+    words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(words) == 2
+    first, *usage = capsys.readouterr().err.splitlines()
+    assert first.startswith(f"s4: {said}")
+    assert usage[0] == "Usage:"
 
 
 def test_health_tells_of_every_node_that_does_not_answer(

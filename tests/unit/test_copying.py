@@ -66,7 +66,9 @@ def test_all_bad_names_of_a_tree_are_listed(tmp_path: Path) -> None:
 def test_one_bad_name_is_told_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "good").touch()
     (tmp_path / "with space").touch()
-    with pytest.raises(KeyInvalid, match="holds a space, which no key may hold; nothing was copied: rename it first"):
+    with pytest.raises(
+        KeyInvalid, match="holds a space, which no key may hold; nothing was copied: rename it first"
+    ):
         _survey(str(tmp_path), Folder.parse("s4://b"), owner)
 
 
