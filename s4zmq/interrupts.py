@@ -1,7 +1,8 @@
 """Ctrl-C and SIGTERM as exceptions that can not get lost.
 
-A handler may run while ZeroMQ frees a frame; what it raises there goes to Python's hooks and
-nowhere else. So the hooks note it, and whoever waits for replies raises it again.
+A handler may run while ZeroMQ's binding frees a frame, and what it raises there goes to Python's hooks and
+nowhere else; or while the binding looks at an error of its own, which then takes its place. So a handler
+also notes what it raises, and whoever waits for replies raises it again, unless it is on its way already.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
-_dropped: list[type[BaseException]] = []
+_raised: list[type[BaseException]] = []
+"""What handlers have raised, and `check` has not looked after."""
 
 
 class Terminated(BaseException):
@@ -29,21 +31,25 @@ def install() -> None:
     sys.excepthook = _on_uncaught
 
 
+def _interrupt(*_: object) -> None:
+    _raised.append(KeyboardInterrupt)
+    raise KeyboardInterrupt
+
+
 def _terminate(*_: object) -> None:
+    _raised.append(Terminated)
     raise Terminated
 
 
 _HANDLERS: dict[signal.Signals, Callable[..., Any]] = {
-    signal.SIGINT: signal.default_int_handler,
+    signal.SIGINT: _interrupt,
     signal.SIGTERM: _terminate,
     signal.SIGHUP: _terminate,
 }
 
 
 def _on_unraisable(dropped: Any) -> None:
-    if issubclass(dropped.exc_type, (KeyboardInterrupt, Terminated)):
-        _dropped.append(dropped.exc_type)
-    else:
+    if not issubclass(dropped.exc_type, (KeyboardInterrupt, Terminated)):
         sys.__unraisablehook__(dropped)
 
 
@@ -54,6 +60,17 @@ def _on_uncaught(kind: type[BaseException], value: BaseException, traceback: Tra
 
 
 def check() -> None:
-    """Raises what was dropped."""
-    if _dropped:
-        raise _dropped.pop()
+    """Raises what was lost. Who unwinds because of it, and waits for a reply while he cleans up, is left
+    alone."""
+    if _raised:
+        kind = _raised.pop()
+        _raised.clear()
+        if not _is_on_its_way(sys.exc_info()[1]):
+            raise kind
+
+
+def _is_on_its_way(handled: BaseException | None) -> bool:
+    """Whether an exception that is being handled is one of ours, or came while one was."""
+    while handled is not None and not isinstance(handled, (KeyboardInterrupt, Terminated)):
+        handled = handled.__context__
+    return handled is not None
