@@ -102,7 +102,8 @@ def line_of(state: State, *, is_over: bool = False) -> str:
     parts += [f"{show_bytes(int(rate))}/s"] if rate >= 1 else []
     parts += [failed_of(state)] if state.counts.failed else []
     parts += [f"{state.counts.skipped} were there"] if state.counts.skipped else []
-    parts.append(f"{show_s(left_s)} left" if left_s else show_s(state.spent_s))
+    spent = show_s(state.spent_s)
+    parts.append(f"{show_s(left_s)} left" if left_s else f"in {spent}" if is_over else spent)
     return f"{state.verb}: {', '.join(parts)}"
 
 
