@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from . import wire
 from .amounts import Counts, sum_of
-from .errors import KeyInvalid, LocalFileError, NoSpace, RequestError, map_errors
+from .errors import KeyInvalid, KeyNotFound, LocalFileError, NoSpace, RequestError, map_errors
 from .gets import Getter, Wanted
 from .keys import SCHEME, Folder, Key, show
 from .localfiles import descriptor_of, local_target, walk_files
@@ -77,6 +77,13 @@ def get_one(client: Session, source: str, target: str, resume: bool, watch: Watc
     if source.endswith("/"):
         raise KeyInvalid(f"{show(source)} is a folder: copy it with -r")
     key = Key.parse(source)
+    try:
+        return _get_key(client, key, target, resume, watch)
+    except KeyNotFound as error:
+        raise client.missing(error, key, "copy it with -r") from None
+
+
+def _get_key(client: Session, key: Key, target: str, resume: bool, watch: Watch) -> Counts:
     descriptor = descriptor_of(target)
     getter = Getter(client, resume=resume, note=watch.note)
     watch.progress.follow(client.courier, getter.counts, lambda: getter.one)

@@ -140,10 +140,12 @@ def _one_key(text: str) -> Key:
 
 
 def _rm_one(client: Session, key: Key, args: Args) -> None:
-    if args["--dry-run"]:
-        client.look(key)
-    else:
-        client.delete(key)
+    from .errors import KeyNotFound
+
+    try:
+        (client.look if args["--dry-run"] else client.delete)(key)
+    except KeyNotFound as error:
+        raise client.missing(error, key, "remove it with -r") from None
     _tell_removed(str(key), args)
 
 

@@ -20,6 +20,7 @@ from .keys import Key
 from .limits import EVAL_WINDOW, HEALTH_TIMEOUT_S
 
 _CLOSE_TIMEOUT_S = 2.0
+_HINT_S = 1.0
 
 Row = tuple[str, int, int]
 """(path, size, commit time in ns); a folder's path ends in a slash."""
@@ -146,6 +147,13 @@ class Session:
         """Whether a key starts with the text `prefix`."""
         pages = self.courier.ask_all(wire.List(prefix, True, 1))
         return any(page.entries for page in pages.values())
+
+    def missing(self, error: KeyNotFound, key: Key, remedy: str) -> KeyNotFound:
+        """`error`, with a remedy where a node that answers soon has keys below it: a folder was meant."""
+        answers = self.glance(wire.List(f"{key.path}/", True, 1), _HINT_S)
+        if any(isinstance(reply, wire.Page) and reply.entries for reply, _ in answers.values()):
+            return KeyNotFound(f"no such key: {key}; it is a folder: {remedy}", **error.details)
+        return error
 
     def look(self, key: Key) -> Value:
         """What `key` holds now. Raises KeyNotFound, or ChecksumMismatch where its file has another size."""

@@ -142,6 +142,8 @@ def test_rm_of_a_missing_key_is_an_error(filled: Cluster) -> None:
     for name in ("s4://b/none", "s4://b/dir1", "s4://b/ke"):
         assert "no such key" in filled.refused("rm", name)
         assert "no such key" in filled.refused("rm", "--dry-run", name)
+    assert "it is a folder: remove it with -r" in filled.refused("rm", "s4://b/dir1")
+    assert "it is a folder: copy it with -r" in filled.refused("cp", "s4://b/dir1", "-")
     filled.refused("rm", "s4://b")
     filled.refused("rm", "s4://b/dir1/")
     assert filled.keys() == before
