@@ -44,11 +44,14 @@ def test_stopped_receiver_during_transfer_of_map_to_n_fails_it_and_resume_finish
     stoppable: Cluster, tmp_path: Path
 ) -> None:
     fill(stoppable, tmp_path)
-    command = "for i in 0 1 2; do head -c 30000000 /dev/zero > ${i}_y; done; ls"
+    is_stopped = tmp_path / "stopped"  # or all might have arrived before
+    command = "for i in 0 1 2; do head -c 30000000 /dev/zero > ${i}_y; done; ls;"
+    command += f" [ $filename != 2_x ] || until [ -e {is_stopped} ]; do sleep 0.05; done"
     requests = Requests(stoppable)
     requests.start("map-to-n", "map-to-n", "s4://in/", "s4://out/", command)
-    wait_until(lambda: is_arriving(stoppable), "outputs to travel")
+    wait_until(lambda: is_arriving(stoppable) or names(stoppable, "out/"), "outputs to travel, or be there")
     stoppable.nodes[1].send(signal.SIGSTOP)
+    is_stopped.touch()
     requests.must_name(stoppable.nodes[1])
     stoppable.nodes[1].send(signal.SIGCONT)
     stoppable.assert_no_leftovers()

@@ -58,7 +58,7 @@ def test_terminated_sender_during_map_to_n_and_resume_finishes(
     command = "for i in 0 1 2; do head -c 30000000 /dev/zero > ${i}_y; done; ls"
     requests = Requests(cluster)
     requests.start("map-to-n", "map-to-n", "s4://in/", "s4://out/", command)
-    wait_until(lambda: is_arriving(cluster), "outputs to travel")
+    wait_until(lambda: is_arriving(cluster) or names(cluster, "out/"), "outputs to travel, or be there")
     cluster.nodes[0].send(signal.SIGTERM)
     ended = requests.end()["map-to-n"]
     assert ended.status in (0, 3), ended
