@@ -94,7 +94,7 @@ def write_line(stream: TextIO, text: str) -> None:
 
 def line_of(state: State, *, is_over: bool = False) -> str:
     """All of it in a line."""
-    left_s = 0 if is_over else left_s_of(state)
+    left_s = left_s_of(state)
     rate = state.counts.bytes / state.spent_s if is_over and state.spent_s else state.rate
     parts = [keys_of(state, long=True)]
     if state.counts.bytes or (state.total and state.total.bytes):
@@ -102,8 +102,10 @@ def line_of(state: State, *, is_over: bool = False) -> str:
     parts += [f"{show_bytes(int(rate))}/s"] if rate >= 1 else []
     parts += [failed_of(state)] if state.counts.failed else []
     parts += [f"{state.counts.skipped} were there"] if state.counts.skipped else []
-    spent = show_s(state.spent_s)
-    parts.append(f"{show_s(left_s)} left" if left_s else f"in {spent}" if is_over else spent)
+    if is_over:
+        parts.append(f"in {state.spent_s:.1f} s" if state.spent_s < 60 else f"in {show_s(state.spent_s)}")
+    else:
+        parts.append(f"{show_s(left_s)} left" if left_s else show_s(state.spent_s))
     return f"{state.verb}: {', '.join(parts)}"
 
 

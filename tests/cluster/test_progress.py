@@ -142,7 +142,7 @@ def test_ctrl_c_at_any_time_leaves_clean_lines_and_a_cursor(filled: Cluster, aft
         assert lines[-1].removeprefix("^C") == "s4: interrupted"
         for line in lines[:-1]:
             assert re.fullmatch(
-                r"s4: map: 0 of 12 keys, 0 bytes of 12\.0 KB, \d:\d\d", line.removeprefix("^C")
+                r"s4: map: 0 of 12 keys, 0 bytes of 12\.0 KB, in \d\.\d s", line.removeprefix("^C")
             )
         assert screen.is_cursor_shown
     filled.assert_no_leftovers()

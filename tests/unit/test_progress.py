@@ -70,7 +70,7 @@ def test_there_is_a_line_every_few_seconds_and_one_at_the_end() -> None:
     assert shown(*news) == (
         "s4: verify: 5 keys, 5.0 KB, 1.0 KB/s, 0:05\n"
         "s4: verify: 10 keys, 10.0 KB, 1.0 KB/s, 0:10\n"
-        "s4: verify: 12 keys, 12.0 KB, 1.0 KB/s, in 0:12\n"
+        "s4: verify: 12 keys, 12.0 KB, 1.0 KB/s, in 12.0 s\n"
     )
 
 
@@ -89,7 +89,7 @@ def test_what_is_summed_up_elsewhere_has_no_last_line_unless_it_fails() -> None:
     progress.follow(work, lambda: work.counts, lambda: Counts(8, 8))
     work.step(6, Counts(3, 3))
     progress.__exit__(KeyboardInterrupt, None, None)
-    assert stream.getvalue().splitlines()[-1] == "s4: map: 3 of 8 keys, 3 bytes of 8 bytes, in 0:06"
+    assert stream.getvalue().splitlines()[-1] == "s4: map: 3 of 8 keys, 3 bytes of 8 bytes, in 6.0 s"
 
 
 def test_records_come_each_second_and_the_last_is_true(capsys: pytest.CaptureFixture[str]) -> None:
@@ -125,7 +125,7 @@ def test_the_rate_is_that_of_the_last_seconds() -> None:
     [
         (Counts(2, 1000), None, False, "cp: 2 keys, 1.0 KB, 0:10"),
         (Counts(1, 5), Counts(4, 20), False, "cp: 1 of 4 keys, 5 bytes of 20 bytes, 0:30 left"),
-        (Counts(4, 20), Counts(4, 20), True, "cp: 4 keys, 20 bytes, 2 bytes/s, in 0:10"),
+        (Counts(4, 20), Counts(4, 20), True, "cp: 4 keys, 20 bytes, 2 bytes/s, in 10.0 s"),
         (Counts(4, 20, 0, 3), Counts(4, 20), False, "cp: 4 keys, 20 bytes, 3 were there, 0:10"),
         (Counts(1, 0, 1), Counts(4, 0), False, "cp: 1 of 4 keys, 1 failed, 0:10 left"),
         (Counts(), None, False, "cp: 0 keys, 0:10"),
